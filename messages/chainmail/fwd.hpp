@@ -1,0 +1,67 @@
+// Forward declarations of the vocabulary: every struct and atom that a message can carry.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace chainmail {
+
+// -- calls ----------------------------------------------------------------------
+
+struct call_id;
+struct deadline;
+struct call_context;
+struct error_detail;
+enum class errc : uint8_t;
+
+// -- values ---------------------------------------------------------------------
+
+struct document;
+
+/// One input or output of a chain. A `const char*` becomes text, an `int` a number.
+using value = std::variant<std::string, int64_t, double, bool, std::vector<std::string>,
+    std::vector<document>>;
+
+/// The inputs or the outputs of one chain call, by name.
+using values = std::map<std::string, value, std::less<>>;
+
+// -- LLM and HTTP -----------------------------------------------------------------
+
+struct chat_message;
+struct llm_parameters;
+struct llm_request;
+struct completion;
+struct token_usage;
+struct llm_result;
+
+struct http_header;
+struct http_request;
+struct http_timings;
+struct http_response;
+class secret_headers;
+
+// -- chains -----------------------------------------------------------------------
+
+struct chain_description;
+struct outcome;
+struct gather_options;
+struct gather_progress;
+
+// -- atoms ------------------------------------------------------------------------
+
+struct call_atom;
+struct cancel_atom;
+struct chunk_atom;
+struct describe_atom;
+struct fetch_atom;
+struct finished_atom;
+struct gather_atom;
+struct generate_atom;
+struct reply_atom;
+struct stream_atom;
+struct turn_atom;
+
+} // namespace chainmail

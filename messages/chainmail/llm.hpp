@@ -1,0 +1,116 @@
+// What is asked of a language model, and what comes back.
+#pragma once
+
+#include <chainmail/type_ids.hpp>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chainmail {
+
+/// One message of a chat. Roles are the provider's words: "system", "user", "assistant", "tool".
+struct chat_message {
+  std::string role;
+  std::string content;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, chat_message& x) {
+  return f.object(x).fields(f.field("role", x.role), f.field("content", x.content));
+}
+
+/// How to generate. What is not set is left to the client's defaults, then to the provider's.
+struct llm_parameters {
+  std::optional<std::string> model;
+  std::optional<double> temperature;
+  std::optional<int64_t> max_tokens;
+  std::optional<double> top_p;
+  std::optional<double> frequency_penalty;
+  std::optional<double> presence_penalty;
+  /// Completions per prompt.
+  std::optional<uint32_t> n;
+  std::optional<uint32_t> best_of;
+  std::optional<int64_t> seed;
+  /// The end user, for the provider's abuse detection.
+  std::optional<std::string> user;
+  /// Further fields of the request by name, each value a JSON text: {"logit_bias",
+  /// R"({"50256":-100})"}.
+  std::map<std::string, std::string> extra;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, llm_parameters& x) {
+  return f.object(x).fields(f.field("model", x.model), f.field("temperature", x.temperature),
+      f.field("max_tokens", x.max_tokens), f.field("top_p", x.top_p),
+      f.field("frequency_penalty", x.frequency_penalty),
+      f.field("presence_penalty", x.presence_penalty), f.field("n", x.n),
+      f.field("best_of", x.best_of), f.field("seed", x.seed), f.field("user", x.user),
+      f.field("extra", x.extra));
+}
+
+/// Either prompts or messages, not both.
+struct llm_request {
+  /// Texts to complete. A chat model takes one, as the message of a user.
+  std::vector<std::string> prompts;
+  /// A chat to answer.
+  std::vector<chat_message> messages;
+  /// Texts that end a completion; they are not part of it.
+  std::vector<std::string> stop;
+  /// Over the client's defaults.
+  llm_parameters parameters;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, llm_request& x) {
+  return f.object(x).fields(f.field("prompts", x.prompts), f.field("messages", x.messages),
+      f.field("stop", x.stop), f.field("parameters", x.parameters));
+}
+
+/// One completion of one prompt.
+struct completion {
+  std::string text;
+  /// The provider's word: "stop", "length", "content_filter"; empty when it gave none.
+  std::string finish_reason;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, completion& x) {
+  return f.object(x).fields(f.field("text", x.text), f.field("finish_reason", x.finish_reason));
+}
+
+/// Tokens as the provider counted them; zero when it did not say.
+struct token_usage {
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;
+  int64_t total_tokens = 0;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, token_usage& x) {
+  return f.object(x).fields(f.field("prompt_tokens", x.prompt_tokens),
+      f.field("completion_tokens", x.completion_tokens), f.field("total_tokens", x.total_tokens));
+}
+
+/// The answer to one llm_request.
+struct llm_result {
+  /// With n completions a prompt, those of prompt i are [i * n, (i + 1) * n). Never empty.
+  std::vector<completion> completions;
+  /// Of all prompts together.
+  token_usage usage;
+  /// The model that answered, in the provider's words.
+  std::string model;
+
+  /// The first completion's text.
+  [[nodiscard]] const std::string& text() const { return completions.front().text; }
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, llm_result& x) {
+  return f.object(x).fields(
+      f.field("completions", x.completions), f.field("usage", x.usage), f.field("model", x.model));
+}
+
+} // namespace chainmail

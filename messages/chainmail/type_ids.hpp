@@ -1,0 +1,74 @@
+// The type-ID block: which types may stand in a message, and the atoms. Order is part of the wire
+// format.
+#pragma once
+
+#include <chainmail/actors.hpp>
+#include <chainmail/fwd.hpp>
+
+#include <caf/error.hpp>
+#include <caf/type_id.hpp>
+
+/// First type ID of chainmail. An application that has more than 500 IDs of its own, or another
+/// library here, defines this before any include, with the same value in every translation unit
+/// (chainmail's own included) and on every node.
+#ifndef CHAINMAIL_FIRST_TYPE_ID
+#define CHAINMAIL_FIRST_TYPE_ID (caf::first_custom_type_id + 500)
+#endif
+
+CAF_BEGIN_TYPE_ID_BLOCK(chainmail, CHAINMAIL_FIRST_TYPE_ID)
+
+CAF_ADD_TYPE_ID(chainmail, (chainmail::call_id))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::deadline))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::call_context))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::error_detail))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::errc))
+
+CAF_ADD_TYPE_ID(chainmail, (chainmail::document))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::value))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::values))
+CAF_ADD_TYPE_ID(chainmail, (std::vector<std::string>))
+CAF_ADD_TYPE_ID(chainmail, (std::vector<chainmail::document>))
+CAF_ADD_TYPE_ID(chainmail, (std::vector<chainmail::values>))
+
+CAF_ADD_TYPE_ID(chainmail, (chainmail::chat_message))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::llm_parameters))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::llm_request))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::completion))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::token_usage))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::llm_result))
+
+CAF_ADD_TYPE_ID(chainmail, (chainmail::http_header))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::secret_headers))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::http_request))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::http_timings))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::http_response))
+
+CAF_ADD_TYPE_ID(chainmail, (chainmail::chain_description))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::outcome))
+CAF_ADD_TYPE_ID(chainmail, (std::vector<chainmail::outcome>))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::gather_options))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::gather_progress))
+
+CAF_ADD_TYPE_ID(chainmail, (chainmail::sink_actor))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::chain_actor))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::llm_actor))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::http_actor))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::observer_actor))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::gather_actor))
+
+CAF_ADD_ATOM(chainmail, chainmail, call_atom)
+CAF_ADD_ATOM(chainmail, chainmail, cancel_atom)
+CAF_ADD_ATOM(chainmail, chainmail, chunk_atom)
+CAF_ADD_ATOM(chainmail, chainmail, describe_atom)
+CAF_ADD_ATOM(chainmail, chainmail, fetch_atom)
+CAF_ADD_ATOM(chainmail, chainmail, finished_atom)
+CAF_ADD_ATOM(chainmail, chainmail, gather_atom)
+CAF_ADD_ATOM(chainmail, chainmail, generate_atom)
+CAF_ADD_ATOM(chainmail, chainmail, stream_atom)
+// The two below never leave their actor: a response that became mail, and the engine's next turn.
+CAF_ADD_ATOM(chainmail, chainmail, reply_atom)
+CAF_ADD_ATOM(chainmail, chainmail, turn_atom)
+
+CAF_END_TYPE_ID_BLOCK(chainmail)
+
+CAF_ERROR_CODE_ENUM(chainmail::errc)

@@ -1,0 +1,39 @@
+// Chain values: text, numbers, lists and documents by name, and how they are read.
+#pragma once
+
+#include <chainmail/type_ids.hpp>
+
+#include <caf/fwd.hpp>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace chainmail {
+
+/// A piece of text with what is known about it: "source", "title", "page".
+struct document {
+  std::string content;
+  std::map<std::string, std::string> metadata;
+
+  friend bool operator==(const document&, const document&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, document& x) {
+  return f.object(x).fields(f.field("content", x.content), f.field("metadata", x.metadata));
+}
+
+/// The text under `key`, or null when the key is missing or holds something else.
+const std::string* find_text(const values& from, std::string_view key);
+
+/// The text under `key`; errc::missing_input or errc::invalid_input when there is none.
+caf::expected<std::string> get_text(const values& from, std::string_view key);
+
+/// Appends text, a number or a bool as a person would write it: 3, 0.5, true. False, and nothing
+/// appended, for lists and documents, which have no such form.
+bool append_text(std::string& to, const value& what);
+
+} // namespace chainmail
