@@ -1,0 +1,132 @@
+// The HTTP engine: one thread's libcurl transfers on one epoll, thousands at once. No actors here.
+#pragma once
+
+#include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/call_context.hpp>
+#include <chainmail/http.hpp>
+#include <chainmail/http/http_options.hpp>
+#include <chainmail/http/resolve_gate.hpp>
+#include <chainmail/http/transfer.hpp>
+
+#include <curl/curl.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace chainmail {
+
+class curl_engine;
+
+/// One CURLM with its share of the transfers: libcurl looks for reusable connections linearly,
+/// which with 10,000 transfers in one multi costs 550 us of CPU an exchange, and 37-50 in shares of
+/// 150.
+struct shard {
+  static constexpr size_t capacity = 150;
+
+  curl_engine* engine = nullptr;
+  CURLM* multi = nullptr;
+  exchange::clock::time_point timer = exchange::clock::time_point::max();
+  bool is_touched = false;
+};
+
+/// A host that calls go to, and those that wait until its name is resolved.
+struct host : handle_owner {
+  resolve_gate gate;
+  std::string origin;
+  CURL* scout = nullptr;
+  bool scout_resolved = false;
+  std::list<exchange> waiting;
+};
+
+/// Performs exchanges. All members are called by one thread.
+class curl_engine {
+public:
+  using clock = exchange::clock;
+
+  /// `wake_fd` is an eventfd: ringing it ends a turn's waiting. The options are valid; the engine
+  /// takes `capacity` exchanges at once.
+  curl_engine(http_options options, size_t capacity, int wake_fd);
+  curl_engine(const curl_engine&) = delete;
+  curl_engine& operator=(const curl_engine&) = delete;
+  ~curl_engine();
+
+  /// Takes a call. `done` runs exactly once, in this call or in a later one of the engine's.
+  void submit(http_request request, const call_context& context, exchange::completion done);
+
+  /// Ends the calls of that ID with errc::cancelled; a step of zero means all of the root.
+  void cancel(const call_id& id);
+
+  /// Ends all calls with this error.
+  void fail_all(const caf::error& why);
+
+  /// Moves everything on that can move, and waits for the network in between if `may_wait()`, which
+  /// runs right before the wait, says so.
+  void turn(const std::function<bool()>& may_wait);
+
+  /// True when there is nothing to turn for.
+  [[nodiscard]] bool is_idle() const { return queued_.empty() && active_ == 0; }
+
+private:
+  // -- the way of an exchange -----------------------------------------------------------
+
+  void start_queued();
+  void run(exchange& what);
+  void finish(exchange& what, caf::expected<http_response> result);
+  void move_to(exchange& what, std::list<exchange>& list);
+  void expire(clock::time_point now);
+
+  // -- hosts ------------------------------------------------------------------------------
+
+  host& host_of(std::string_view url);
+  void send_scout(host& h);
+  void on_scout_back(host& h, CURLcode result);
+  static curl_socket_t on_scout_socket(void* h, curlsocktype, curl_sockaddr*);
+
+  // -- libcurl ------------------------------------------------------------------------------
+
+  shard& shard_with_room();
+  transfer& idle_transfer();
+  void collect_finished();
+  void touch(shard& s, curl_socket_t fd, int mask);
+  void wait(int timeout_ms);
+  [[nodiscard]] int time_to_wait(clock::time_point now) const;
+  static int on_timer(CURLM*, long ms, void* s);
+  static int on_socket(CURL*, curl_socket_t fd, int what, void* s, void* known);
+
+  http_options options_;
+  size_t capacity_;
+  int wake_fd_;
+  int epoll_fd_;
+  curl_settings settings_;
+
+  /// Exchanges by where they are; those on their way through DNS are in their host's list.
+  std::list<exchange> unused_;
+  std::list<exchange> queued_;
+  std::list<exchange> running_;
+  /// Running ones and those waiting for a host.
+  size_t active_ = 0;
+  size_t queued_count_ = 0;
+  uint64_t last_ticket_ = 0;
+  std::multimap<call_id, exchange*> by_id_;
+
+  struct due_key {
+    exchange* call;
+    uint64_t ticket;
+  };
+  deadline_heap<due_key> dues_;
+
+  std::map<std::string, std::unique_ptr<host>, std::less<>> hosts_;
+  std::deque<shard> shards_;
+  std::vector<shard*> touched_;
+  std::deque<transfer> transfers_;
+  std::vector<transfer*> idle_;
+  std::vector<shard*> shard_by_fd_;
+};
+
+} // namespace chainmail

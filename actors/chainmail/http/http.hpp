@@ -1,0 +1,17 @@
+// The HTTP actors: what performs the exchanges of clients.
+#pragma once
+
+#include <chainmail/http/http_options.hpp>
+#include <chainmail/messages.hpp>
+
+#include <caf/fwd.hpp>
+
+namespace chainmail {
+
+/// Spawns the engine: one worker, or a pool in front of several. A call that finds no free place
+/// waits, up to its deadline; see http_options for the limits. When told to exit, it answers what
+/// it holds with errc::shut_down; when its last handle is gone, it finishes what it holds first.
+/// @throws std::invalid_argument with the sentence of check(options).
+http_actor spawn_http(caf::actor_system& system, http_options options = {});
+
+} // namespace chainmail

@@ -1,0 +1,103 @@
+// The pool of HTTP workers: hands each call to the one with the fewest, and replaces the dead.
+#include <chainmail/caf/compat.hpp>
+#include <chainmail/http/http.hpp>
+#include <chainmail/http/http_worker.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <vector>
+
+namespace chainmail {
+
+namespace {
+
+struct http_pool_state {
+  static constexpr const char* name = "chainmail.http_pool";
+
+  struct member {
+    http_actor worker;
+    std::shared_ptr<worker_load> load;
+    size_t capacity = 0;
+  };
+
+  http_pool_state(http_actor::pointer self_ptr, http_options opts, size_t capacity)
+    : self(self_ptr), options(std::move(opts)), members(options.workers) {
+    options.max_queued = std::max<size_t>(options.max_queued / options.workers, 1);
+    for (size_t i = 0; i < members.size(); ++i) {
+      // The remainder goes to the first ones.
+      members[i].capacity = (capacity + members.size() - 1 - i) / members.size();
+      employ(members[i]);
+    }
+  }
+
+  http_actor::behavior_type make_behavior() {
+    self->set_down_handler([this](const caf::down_msg& down) {
+      for (auto& m : members)
+        if (m.worker && m.worker.address() == down.source) {
+          m.worker = nullptr; // replaced when it is needed, so that a crash cannot spin
+          m.load = std::make_shared<worker_load>(0);
+        }
+    });
+    self->set_exit_handler([this](caf::exit_msg& message) {
+      for (auto& m : members)
+        if (m.worker)
+          self->send_exit(m.worker, message.reason);
+      self->quit(std::move(message.reason));
+    });
+    return {
+        // Delegated: the answers do not pass through the pool.
+        [this](fetch_atom, http_request& request, call_context& context) {
+          auto caller = self->make_response_promise<http_response>();
+          return caller.delegate(choose(), fetch_atom_v, std::move(request), std::move(context));
+        },
+        [this](stream_atom, http_request& request, sink_actor& sink, call_context& context) {
+          auto caller = self->make_response_promise<http_response>();
+          return caller.delegate(
+              choose(), stream_atom_v, std::move(request), std::move(sink), std::move(context));
+        },
+        [this](cancel_atom, const call_id& id) {
+          for (auto& m : members)
+            if (m.worker)
+              compat::send(self, m.worker, cancel_atom_v, id);
+        },
+    };
+  }
+
+  /// The worker with the fewest calls, with one more counted.
+  http_actor& choose() {
+    auto best = std::min_element(members.begin(), members.end(),
+        [](const member& x, const member& y) { return x.load->load() < y.load->load(); });
+    if (!best->worker)
+      employ(*best);
+    best->load->fetch_add(1, std::memory_order_relaxed);
+    return best->worker;
+  }
+
+  void employ(member& m) {
+    m.load = std::make_shared<worker_load>(0);
+    m.worker = spawn_http_worker(self->system(), options, m.capacity, m.load);
+    self->monitor(m.worker);
+  }
+
+  http_actor::pointer self;
+  http_options options;
+  std::vector<member> members;
+};
+
+} // namespace
+
+http_actor spawn_http(caf::actor_system& system, http_options options) {
+  if (auto error = check(options))
+    throw std::invalid_argument{sentence_of(error)};
+  auto capacity = capacity_of(options);
+  if (options.workers == 1)
+    return spawn_http_worker(system, options, capacity, nullptr);
+  return system.spawn<caf::stateful_actor<http_pool_state, http_actor::impl>>(
+      std::move(options), capacity);
+}
+
+} // namespace chainmail

@@ -1,0 +1,180 @@
+// Loading requests into libcurl and reading responses out of it.
+#include <chainmail/http/curl_errors.hpp>
+#include <chainmail/http/transfer.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace chainmail {
+
+namespace {
+
+constexpr auto no_expect = "Expect:"; // libcurl would wait a second for "100 Continue"
+
+caf::timespan microseconds_of(CURL* easy, CURLINFO what) {
+  curl_off_t us = 0;
+  curl_easy_getinfo(easy, what, &us);
+  return std::chrono::microseconds{us};
+}
+
+} // namespace
+
+void configure(CURL* easy, const curl_settings& settings) {
+  const auto& options = *settings.options;
+  auto set = [easy](CURLoption option, auto x) { curl_easy_setopt(easy, option, x); };
+  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(options.connect_timeout);
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_SHARE, settings.share);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_FOLLOWLOCATION, 0L); // a redirect would carry custom key headers to another host
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_PROXY, options.proxy.c_str()); // "" also keeps http_proxy of the environment out
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<int64_t>(ms.count(), 1)));
+  set(CURLOPT_SSL_VERIFYPEER, 1L);
+  set(CURLOPT_SSL_VERIFYHOST, 2L);
+  set(CURLOPT_CAINFO, settings.ca_file.c_str());
+  set(CURLOPT_CAPATH, static_cast<char*>(nullptr)); // with one, the CA store is not cached
+}
+
+// -- life -----------------------------------------------------------------------------
+
+transfer::transfer(const curl_settings& settings, shard* home)
+  : easy_(curl_easy_init()), home_(home), options_(settings.options) {
+  if (easy_ == nullptr)
+    throw std::bad_alloc{};
+  configure(easy_, settings);
+  auto set = [this](CURLoption option, auto x) { curl_easy_setopt(easy_, option, x); };
+  set(CURLOPT_PRIVATE, static_cast<handle_owner*>(this));
+  set(CURLOPT_WRITEFUNCTION, &transfer::on_body);
+  set(CURLOPT_WRITEDATA, this);
+  set(CURLOPT_ERRORBUFFER, error_.data());
+  set(CURLOPT_ACCEPT_ENCODING, "");
+  set(CURLOPT_USERAGENT, "chainmail/0.1");
+  set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_->max_response_bytes));
+  // Small buffers: they are most of the memory of a call in flight.
+  set(CURLOPT_BUFFERSIZE, 4096L);
+  set(CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+}
+
+transfer::~transfer() {
+  curl_easy_cleanup(easy_);
+}
+
+// -- one exchange -----------------------------------------------------------------------
+
+void transfer::load(exchange& what) {
+  current_ = &what;
+  what.carrier = this;
+  exceeded_ = false;
+  error_[0] = '\0';
+  const auto& request = what.request;
+  curl_easy_setopt(easy_, CURLOPT_URL, request.url.c_str());
+  set_method(request.method);
+  if (request.method == "POST") {
+    curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request.body.data());
+    curl_easy_setopt(
+        easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  }
+  chain_headers();
+}
+
+void transfer::set_method(const std::string& method) {
+  if (method == method_)
+    return;
+  method_ = method;
+  curl_easy_setopt(easy_, method == "GET" ? CURLOPT_HTTPGET : CURLOPT_POST, 1L);
+}
+
+void transfer::chain_headers() {
+  const auto& request = current_->request;
+  lines_.clear();
+  for (const auto& [name, content] : request.headers) {
+    auto& line = lines_.emplace_back();
+    line.reserve(name.size() + 2 + content.size());
+    line.append(name).append(": ").append(content);
+  }
+  nodes_.clear();
+  auto add = [this](const char* text) { nodes_.push_back({const_cast<char*>(text), nullptr}); };
+  add(no_expect);
+  for (const auto& line : lines_)
+    add(line.c_str());
+  if (const auto& secrets = request.secrets.lines())
+    for (const auto& line : *secrets)
+      add(line.c_str());
+  for (size_t i = 0; i + 1 < nodes_.size(); ++i)
+    nodes_[i].next = &nodes_[i + 1];
+  curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, nodes_.data());
+}
+
+caf::expected<http_response> transfer::unload(CURLcode result) {
+  long status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+  if (result == CURLE_OK) {
+    http_response response;
+    response.status = static_cast<int32_t>(status);
+    response.headers = read_headers();
+    response.timings = read_timings();
+    response.body = std::move(answer_);
+    abandon();
+    return response;
+  }
+  failed_exchange failed;
+  failed.result = result;
+  failed.detail = error_.data();
+  failed.method = current_->request.method;
+  failed.url = current_->request.url;
+  failed.received = answer_.size();
+  failed.status = status;
+  failed.exceeded_limit = exceeded_;
+  failed.limit = options_->max_response_bytes;
+  curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &failed.os_error);
+  auto error = to_failure(failed);
+  abandon();
+  return error;
+}
+
+void transfer::abandon() {
+  current_->carrier = nullptr;
+  current_ = nullptr;
+  answer_ = std::string{};
+}
+
+// -- details ------------------------------------------------------------------------------
+
+size_t transfer::on_body(char* data, size_t size, size_t count, void* self) {
+  auto& t = *static_cast<transfer*>(self);
+  auto bytes = size * count;
+  // Decompressed bytes: MAXFILESIZE sees neither these nor chunked bodies.
+  if (bytes > t.options_->max_response_bytes - t.answer_.size()) {
+    t.exceeded_ = true;
+    return 0;
+  }
+  t.answer_.append(data, bytes);
+  return bytes;
+}
+
+std::vector<http_header> transfer::read_headers() const {
+  std::vector<http_header> result;
+  for (curl_header* h = nullptr;
+       (h = curl_easy_nextheader(easy_, CURLH_HEADER, -1, h)) != nullptr;) {
+    auto& added = result.emplace_back(http_header{h->name, h->value});
+    for (auto& c : added.name)
+      if (c >= 'A' && c <= 'Z')
+        c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
+}
+
+http_timings transfer::read_timings() const {
+  http_timings result;
+  result.queued = current_->started - current_->arrived;
+  auto connect = std::max(microseconds_of(easy_, CURLINFO_CONNECT_TIME_T),
+      microseconds_of(easy_, CURLINFO_APPCONNECT_TIME_T));
+  result.connected = result.queued + connect;
+  result.first_byte = result.queued + microseconds_of(easy_, CURLINFO_STARTTRANSFER_TIME_T);
+  result.total = exchange::clock::now() - current_->arrived;
+  return result;
+}
+
+} // namespace chainmail

@@ -1,0 +1,102 @@
+// One pooled libcurl easy handle and the exchange that it carries at the moment.
+#pragma once
+
+#include <chainmail/call_context.hpp>
+#include <chainmail/http.hpp>
+#include <chainmail/http/http_options.hpp>
+
+#include <caf/expected.hpp>
+#include <curl/curl.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace chainmail {
+
+struct host;
+struct shard;
+class transfer;
+
+/// A call inside the engine, from its arrival to its answer.
+struct exchange {
+  using clock = deadline::clock;
+  using completion = std::function<void(caf::expected<http_response>)>;
+
+  /// Unique for each call; 0 when the object waits to be used again.
+  uint64_t ticket = 0;
+  http_request request;
+  completion done;
+  clock::time_point arrived;
+  clock::time_point started;
+  /// The list that holds it, and where: moving between lists is a splice.
+  std::list<exchange>* home = nullptr;
+  std::list<exchange>::iterator place;
+  /// Set while it is on the wire.
+  transfer* carrier = nullptr;
+  std::multimap<call_id, exchange*>::iterator name;
+  bool has_name = false;
+};
+
+/// Who owns an easy handle: libcurl's private pointer leads here.
+struct handle_owner {
+  host* scout_of = nullptr;
+};
+
+/// What all easy handles of an engine share.
+struct curl_settings {
+  const http_options* options = nullptr;
+  CURLSH* share = nullptr;
+  std::string ca_file;
+};
+
+/// Sets what exchanges and scouts have in common: whom to trust, and what never to do.
+void configure(CURL* easy, const curl_settings& settings);
+
+/// Carries one exchange after the other. Used by one thread, never inside a libcurl callback.
+class transfer : public handle_owner {
+public:
+  transfer(const curl_settings& settings, shard* home);
+  transfer(const transfer&) = delete;
+  transfer& operator=(const transfer&) = delete;
+  ~transfer();
+
+  /// Prepares the handle for the exchange's request, which must stay where it is.
+  void load(exchange& what);
+
+  /// Reads the outcome of the exchange, and forgets it.
+  caf::expected<http_response> unload(CURLcode result);
+
+  /// Forgets an exchange that was given up.
+  void abandon();
+
+  [[nodiscard]] CURL* handle() const { return easy_; }
+  [[nodiscard]] shard* home() const { return home_; }
+  [[nodiscard]] exchange* current() const { return current_; }
+
+private:
+  static size_t on_body(char* data, size_t size, size_t count, void* self);
+  void set_method(const std::string& method);
+  void chain_headers();
+  [[nodiscard]] std::vector<http_header> read_headers() const;
+  [[nodiscard]] http_timings read_timings() const;
+
+  CURL* easy_;
+  shard* home_;
+  const http_options* options_;
+  exchange* current_ = nullptr;
+  std::string answer_;
+  bool exceeded_ = false;
+  std::string method_;
+  /// The request's own header lines, and nodes for these and the secret ones. libcurl only reads
+  /// the list, so the nodes point at strings that live elsewhere.
+  std::vector<std::string> lines_;
+  std::vector<curl_slist> nodes_;
+  std::array<char, CURL_ERROR_SIZE> error_{};
+};
+
+} // namespace chainmail
