@@ -1,0 +1,96 @@
+// The LLM chain: format, ask, hand on.
+#include <chainmail/caf/reply_table.hpp>
+#include <chainmail/chains/llm_chain.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/expected.hpp>
+
+namespace chainmail {
+
+namespace {
+
+struct llm_chain_state {
+  static constexpr const char* name = "chainmail.llm_chain";
+
+  using actor_type = hub_actor<chain_actor, llm_chain_state>;
+
+  llm_chain_state(
+      actor_type* self_ptr, llm_actor model, prompt_template tpl, llm_chain_options opts)
+    : self(self_ptr), llm(std::move(model)), prompt(std::move(tpl)), options(std::move(opts)) {}
+
+  hub<chain_actor>::behavior_type make_behavior() {
+    return {
+        [this](call_atom, const values& inputs, const call_context& context) {
+          return call(inputs, context);
+        },
+        [](stream_atom, const values&, const sink_actor&,
+            const call_context&) -> caf::result<values> {
+          return make_failure(errc::unsupported, "chains do not stream yet: send a call instead");
+        },
+        [this](describe_atom) {
+          return chain_description{prompt.input_variables(), {options.output_key}};
+        },
+        [this](cancel_atom, const call_id& id) { compat::send(self, llm, cancel_atom_v, id); },
+        replies.on_reply(),
+    };
+  }
+
+  caf::result<values> call(const values& inputs, const call_context& context) {
+    if (context.due.has_passed(self->clock().now()))
+      return make_failure(errc::timed_out, "the deadline passed before the chain was started");
+    auto text = prompt.format_from(inputs);
+    if (!text)
+      return std::move(text.error());
+    llm_request request;
+    request.prompts.push_back(std::move(*text));
+    request.parameters = options.parameters;
+    if (auto error = read_stop(inputs, request.stop))
+      return error;
+    auto caller = self->make_response_promise<values>();
+    replies.ask<llm_result>(
+        llm, context.due,
+        [this, caller](llm_result& result) mutable {
+          if (result.completions.empty()) {
+            caller.deliver(
+                make_failure(errc::malformed_response, "the LLM answered without a completion"));
+            return;
+          }
+          values outputs;
+          outputs.emplace(options.output_key, std::move(result.completions.front().text));
+          caller.deliver(std::move(outputs));
+        },
+        [caller](caf::error& error) mutable { caller.deliver(std::move(error)); }, generate_atom_v,
+        std::move(request), context);
+    return caller;
+  }
+
+  static caf::error read_stop(const values& inputs, std::vector<std::string>& stop) {
+    auto found = inputs.find("stop");
+    if (found == inputs.end())
+      return {};
+    if (auto* text = std::get_if<std::string>(&found->second))
+      stop.push_back(*text);
+    else if (auto* list = std::get_if<std::vector<std::string>>(&found->second))
+      stop = *list;
+    else
+      return make_failure(
+          errc::invalid_input, "the input 'stop' is neither text nor a list of texts");
+    return {};
+  }
+
+  actor_type* self;
+  reply_table replies{self, "the LLM"};
+  llm_actor llm;
+  prompt_template prompt;
+  llm_chain_options options;
+};
+
+} // namespace
+
+chain_actor spawn_llm_chain(
+    caf::actor_system& system, llm_actor llm, prompt_template prompt, llm_chain_options options) {
+  return system.spawn<llm_chain_state::actor_type>(
+      std::move(llm), std::move(prompt), std::move(options));
+}
+
+} // namespace chainmail

@@ -1,0 +1,79 @@
+// The calls that people make, from a blocking scope and from inside an actor.
+//
+// With a caf::scoped_actor they wait and return the answer or the error. With a pointer to an
+// event-based actor they return CAF's response handle, for .then(...) or .await(...).
+#pragma once
+
+#include <chainmail/caf/compat.hpp>
+#include <chainmail/gather/gather.hpp>
+#include <chainmail/messages.hpp>
+
+#include <caf/expected.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/timespan.hpp>
+
+#include <string>
+#include <vector>
+
+namespace chainmail {
+
+/// How long the calls below wait when nothing else is said. LangChain's time-out.
+inline constexpr caf::timespan default_timeout = std::chrono::seconds{600};
+
+/// A context with a new ID, due after `timeout` by the actor's clock. Keep its `id` to cancel the
+/// call.
+template <class Self>
+call_context make_context(Self* self, caf::timespan timeout = default_timeout) {
+  call_context result;
+  result.id = call_id::make();
+  auto now = self->clock().now();
+  auto room = deadline::clock::time_point::max() - now;
+  result.due.at = timeout < room ? now + timeout : deadline::clock::time_point::max();
+  return result;
+}
+
+// -- inside an event-based actor ----------------------------------------------------------
+
+/// Runs a chain once. The handle yields `values`.
+template <class Self>
+auto call(Self* self, const chain_actor& chain, values inputs, call_context context) {
+  return compat::request(self, chain, call_atom_v, std::move(inputs), std::move(context));
+}
+
+/// Asks an LLM once. The handle yields an `llm_result`.
+template <class Self>
+auto generate(Self* self, const llm_actor& llm, llm_request request, call_context context) {
+  return compat::request(self, llm, generate_atom_v, std::move(request), std::move(context));
+}
+
+/// Runs a chain on many inputs at once. The handle yields a `std::vector<outcome>`, one per input
+/// and in their order. When `self` dies, what is outstanding is cancelled.
+template <class Self>
+auto gather(Self* self, const chain_actor& chain, std::vector<values> inputs,
+    gather_options options, call_context context) {
+  return compat::request(self, spawn_gather(self->system()), gather_atom_v, chain,
+      std::move(inputs), std::move(options), std::move(context));
+}
+
+// -- from a blocking scope ------------------------------------------------------------------
+
+/// Runs a chain once and waits.
+caf::expected<values> call(caf::scoped_actor& self, const chain_actor& chain, values inputs,
+    caf::timespan timeout = default_timeout);
+
+/// Asks an LLM once and waits.
+caf::expected<llm_result> generate(caf::scoped_actor& self, const llm_actor& llm,
+    llm_request request, caf::timespan timeout = default_timeout);
+
+/// Completes one prompt and waits.
+caf::expected<llm_result> generate(caf::scoped_actor& self, const llm_actor& llm,
+    std::string prompt, caf::timespan timeout = default_timeout);
+
+/// Runs a chain on many inputs at once and waits for all, or for the deadline: the outcomes of
+/// calls that are not over by then are errc::timed_out. The error of the whole is one of the
+/// options.
+caf::expected<std::vector<outcome>> gather(caf::scoped_actor& self, const chain_actor& chain,
+    std::vector<values> inputs, gather_options options = {},
+    caf::timespan timeout = default_timeout);
+
+} // namespace chainmail

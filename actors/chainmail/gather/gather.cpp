@@ -1,0 +1,206 @@
+// The gather actor: keeps a bounded number of calls outstanding and collects their outcomes.
+#include <chainmail/caf/reply_table.hpp>
+#include <chainmail/gather/gather.hpp>
+
+#include <caf/actor_system.hpp>
+
+#include <map>
+#include <memory>
+
+namespace chainmail {
+
+namespace {
+
+/// One gather under way.
+struct gather_job {
+  using clock = deadline::clock;
+
+  chain_actor chain;
+  std::vector<values> inputs;
+  gather_options options;
+  call_context context;
+  caf::typed_response_promise<std::vector<outcome>> caller;
+  caf::strong_actor_ptr requester;
+  caf::disposable timer;
+  clock::time_point begin;
+  std::vector<outcome> outcomes;
+  std::vector<bool> is_over;
+  size_t next = 0;
+  size_t done = 0;
+  bool answered = false;
+};
+
+using job_ptr = std::shared_ptr<gather_job>;
+
+struct gather_state {
+  static constexpr const char* name = "chainmail.gather";
+
+  using actor_type = hub_actor<gather_actor, gather_state>;
+
+  explicit gather_state(actor_type* self_ptr) : self(self_ptr) {}
+
+  hub<gather_actor>::behavior_type make_behavior() {
+    self->set_down_handler([this](const caf::down_msg& down) { on_requester_down(down.source); });
+    return {
+        [this](gather_atom, const chain_actor& chain, std::vector<values>& inputs,
+            const gather_options& options, const call_context& context) {
+          return start(chain, std::move(inputs), options, context);
+        },
+        [this](cancel_atom, const call_id& id) { cancel(id); },
+        replies.on_reply(),
+    };
+  }
+
+  // -- the life of a gather -----------------------------------------------------------
+
+  caf::result<std::vector<outcome>> start(const chain_actor& chain, std::vector<values> inputs,
+      const gather_options& options, const call_context& context) {
+    if (!chain)
+      return make_failure(errc::invalid_input, "gather got an invalid chain handle");
+    if (options.max_in_flight == 0)
+      return make_failure(errc::invalid_input, "gather_options::max_in_flight must be at least 1");
+    auto job = std::make_shared<gather_job>();
+    job->chain = chain;
+    job->outcomes.resize(inputs.size());
+    job->is_over.resize(inputs.size());
+    job->inputs = std::move(inputs);
+    job->options = options;
+    job->context = context;
+    if (!job->context.id)
+      job->context.id = call_id::make(); // so that the calls can be cancelled
+    job->begin = self->clock().now();
+    job->requester = self->current_sender();
+    job->caller = self->make_response_promise<std::vector<outcome>>();
+    auto promise = job->caller;
+    if (job->inputs.empty()) {
+      answer(*job);
+      return promise;
+    }
+    jobs.emplace(job->context.id, job);
+    if (job->requester)
+      self->monitor(job->requester);
+    if (!context.due.is_never())
+      job->timer = compat::run_at(self, context.due.at, [this, weak = std::weak_ptr{job}] {
+        if (auto late = weak.lock())
+          give_up(late, errc::timed_out, "the deadline of the gather passed");
+      });
+    pump(job);
+    return promise;
+  }
+
+  void pump(const job_ptr& job) {
+    while (!job->answered && job->next < job->inputs.size() &&
+           job->next - job->done < job->options.max_in_flight)
+      call_next(job);
+  }
+
+  void call_next(const job_ptr& job) {
+    auto index = job->next++;
+    auto& out = job->outcomes[index];
+    out.started = self->clock().now() - job->begin;
+    // The deadline is watched once for the whole job, not for each call.
+    replies.ask<values>(
+        job->chain, deadline{},
+        [this, job, index](values& result) {
+          job->outcomes[index].result = std::move(result);
+          finish(job, index);
+        },
+        [this, job, index](caf::error& error) {
+          job->outcomes[index].error = std::move(error);
+          finish(job, index);
+        },
+        call_atom_v, std::move(job->inputs[index]), job->context.child(index));
+  }
+
+  void finish(const job_ptr& job, size_t index) {
+    if (job->answered)
+      return;
+    close(*job, index);
+    if (job->done == job->inputs.size())
+      retire(job);
+    else
+      pump(job);
+  }
+
+  /// Books the end of one call, and tells the observer.
+  void close(gather_job& job, size_t index) {
+    auto& out = job.outcomes[index];
+    out.took = self->clock().now() - job.begin - out.started;
+    job.is_over[index] = true;
+    ++job.done;
+    if (job.options.observer)
+      compat::send(self, job.options.observer, finished_atom_v,
+          gather_progress{job.context.id, index, job.done, job.inputs.size()}, out);
+  }
+
+  /// Ends a gather early: what is outstanding is cancelled, what is over keeps its outcome.
+  void give_up(const job_ptr& job, errc why, const char* sentence) {
+    if (job->answered)
+      return;
+    for (size_t index = 0; index < job->inputs.size(); ++index) {
+      if (job->is_over[index])
+        continue;
+      auto& out = job->outcomes[index];
+      if (index < job->next) {
+        out.error = make_failure(why, sentence);
+        compat::send(self, job->chain, cancel_atom_v, job->context.id.child(index));
+      } else {
+        out.started = self->clock().now() - job->begin;
+        out.error = make_failure(why, std::string{sentence} + " before this call was started");
+      }
+      close(*job, index);
+    }
+    retire(job);
+  }
+
+  void retire(const job_ptr& job) {
+    auto [first, last] = jobs.equal_range(job->context.id);
+    for (auto i = first; i != last; ++i)
+      if (i->second == job) {
+        jobs.erase(i);
+        break;
+      }
+    job->timer.dispose();
+    if (job->requester)
+      self->demonitor(job->requester);
+    answer(*job);
+  }
+
+  static void answer(gather_job& job) {
+    job.answered = true;
+    job.caller.deliver(std::move(job.outcomes));
+  }
+
+  // -- giving up -----------------------------------------------------------------------
+
+  void cancel(const call_id& id) {
+    auto first = jobs.lower_bound(id);
+    std::vector<job_ptr> chosen;
+    for (auto i = first; i != jobs.end() && i->first.root == id.root; ++i)
+      if (id.step == 0 || i->first == id)
+        chosen.push_back(i->second);
+    for (const auto& job : chosen)
+      give_up(job, errc::cancelled, "the gather was cancelled");
+  }
+
+  void on_requester_down(const caf::actor_addr& gone) {
+    std::vector<job_ptr> chosen;
+    for (const auto& [id, job] : jobs)
+      if (job->requester && job->requester->address() == gone)
+        chosen.push_back(job);
+    for (const auto& job : chosen)
+      give_up(job, errc::cancelled, "the requester of the gather is gone");
+  }
+
+  actor_type* self;
+  reply_table replies{self, "the chain"};
+  std::multimap<call_id, job_ptr> jobs;
+};
+
+} // namespace
+
+gather_actor spawn_gather(caf::actor_system& system) {
+  return system.spawn<gather_state::actor_type>();
+}
+
+} // namespace chainmail
