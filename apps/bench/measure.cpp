@@ -1,0 +1,78 @@
+// Reading clocks and summing up.
+#include "measure.hpp"
+
+#include <chainmail/errors.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <sys/resource.h>
+
+namespace chainmail::bench {
+
+namespace {
+
+double process_cpu_s() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+/// Nearest rank. Reorders.
+double percentile(std::vector<double>& of, double share) {
+  if (of.empty())
+    return 0;
+  auto rank = static_cast<size_t>(share * static_cast<double>(of.size() - 1) + 0.5);
+  auto at = of.begin() + static_cast<std::ptrdiff_t>(rank);
+  std::nth_element(of.begin(), at, of.end());
+  return *at;
+}
+
+} // namespace
+
+stopwatch::stopwatch() : wall_(std::chrono::steady_clock::now()), cpu_(process_cpu_s()) {
+}
+
+double stopwatch::wall_s() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_).count();
+}
+
+double stopwatch::cpu_s() const {
+  return process_cpu_s() - cpu_;
+}
+
+figures summarize(const std::vector<outcome>& outcomes, const stopwatch& watch) {
+  figures result;
+  result.wall_s = watch.wall_s();
+  result.cpu_s = watch.cpu_s();
+  result.calls = outcomes.size();
+  std::vector<double> latencies;
+  latencies.reserve(outcomes.size());
+  for (const auto& o : outcomes) {
+    if (o.ok())
+      latencies.push_back(std::chrono::duration<double, std::milli>(o.took).count());
+    else if (result.errors++ == 0)
+      result.first_error = describe(o.error);
+  }
+  result.p50_ms = percentile(latencies, 0.50);
+  result.p99_ms = percentile(latencies, 0.99);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  result.peak_rss_kib = usage.ru_maxrss;
+  return result;
+}
+
+std::string to_json(const figures& x) {
+  auto calls = static_cast<double>(x.calls);
+  char line[512];
+  std::snprintf(line, sizeof line,
+      R"({"calls":%zu,"errors":%zu,"wall_s":%.4f,"cpu_s":%.4f,"rps":%.1f,)"
+      R"("cpu_us_per_call":%.2f,"p50_ms":%.3f,"p99_ms":%.3f,"peak_rss_kib":%ld})",
+      x.calls, x.errors, x.wall_s, x.cpu_s, calls / x.wall_s, x.cpu_s / calls * 1e6, x.p50_ms,
+      x.p99_ms, x.peak_rss_kib);
+  return line;
+}
+
+} // namespace chainmail::bench
