@@ -1,0 +1,219 @@
+// chainmail-demo: five names at once, five names one after another, and the difference.
+#include "demo.hpp"
+#include "timeline.hpp"
+#include "waterfall.hpp"
+
+#include <chainmail/chainmail.hpp>
+
+#include <caf/actor_system.hpp>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <simulator/simulator.hpp>
+
+using namespace chainmail;
+using namespace chainmail::demo;
+using namespace std::literals;
+
+namespace {
+
+constexpr auto page_prompt = "What is a good name for a company that makes {product}?";
+
+struct demo_config : caf::actor_system_config {
+  size_t count = 5;
+  std::string prompt = page_prompt;
+  std::string model;
+  bool chat = false;
+  std::string timeline;
+  std::string json;
+
+  demo_config() {
+    opt_group{custom_options_, "global"}
+        .add(count, "count", "how many calls a run makes (default: 5)")
+        .add(prompt, "prompt", "template of the prompt, with its variables in braces")
+        .add<std::string>("input", "NAME=TEXT of a variable; may be given several times")
+        .add(model, "model", "model to ask")
+        .add(chat, "chat", "use the chat interface")
+        .add(timeline, "timeline", "draw the calls into this .svg or .html file")
+        .add(json, "json", "write the figures of both runs to this file");
+  }
+};
+
+/// Takes the --input options out of the arguments: CAF's options have one value each.
+struct input_options {
+  values inputs;
+  std::string problem;
+
+  explicit input_options(std::vector<std::string>& arguments) {
+    for (auto i = arguments.begin(); i != arguments.end();) {
+      std::string text;
+      if (i->starts_with("--input=")) {
+        text = i->substr(8);
+        i = arguments.erase(i);
+      } else if (*i == "--input" && std::next(i) != arguments.end()) {
+        text = *std::next(i);
+        i = arguments.erase(i, i + 2);
+      } else {
+        ++i;
+        continue;
+      }
+      auto equals = text.find('=');
+      if (equals == std::string::npos || equals == 0)
+        problem = "--input=" + text + " is not NAME=TEXT";
+      else
+        inputs.insert_or_assign(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+};
+
+int refuse(const std::string& sentence) {
+  std::cerr << "error: " << sentence << "\n       --help lists the options\n";
+  return 2;
+}
+
+bool is_set(const char* name) {
+  auto* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+  return text != nullptr && *text != '\0';
+}
+
+bool write_file(const std::string& path, const std::string& text) {
+  std::ofstream file{path, std::ios::binary};
+  file << text;
+  file.close();
+  if (file)
+    return true;
+  std::cerr << "error: " << path << " cannot be written\n";
+  return false;
+}
+
+class program {
+public:
+  program(caf::actor_system& system, const demo_config& config, values inputs)
+    : system_(system), config_(config), inputs_(std::move(inputs)) {}
+
+  int run() {
+    auto prompt = prompt_template::parse(config_.prompt);
+    if (!prompt)
+      return refuse(sentence_of(prompt.error()));
+    if (inputs_.empty() && prompt->input_variables() == std::vector{"product"s})
+      inputs_.emplace("product", "toothpaste");
+    if (auto text = prompt->format(inputs_); !text)
+      return refuse(sentence_of(text.error()) + " (--input=NAME=TEXT sets one)");
+    if (config_.count == 0 || config_.count > 100'000)
+      return refuse("--count must be between 1 and 100000");
+    if (!config_.timeline.empty() && !config_.timeline.ends_with(".svg") &&
+        !config_.timeline.ends_with(".html"))
+      return refuse("--timeline takes a file that ends in .svg or .html");
+    connect(std::move(*prompt));
+    return compare();
+  }
+
+private:
+  void connect(prompt_template prompt) {
+    auto endpoint = openai_options::from_environment();
+    if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL")) {
+      simulator::options simulated;
+      simulated.latency = 1280ms;
+      simulator_ = std::make_unique<simulator::server>(simulated);
+      endpoint.base_url = simulator_->base_url();
+    }
+    if (auto error = check(endpoint))
+      throw std::invalid_argument{sentence_of(error)};
+    endpoint.api = config_.chat ? openai_api::chat : openai_api::completions;
+    endpoint.defaults.temperature = 0.9;
+    if (!config_.model.empty())
+      endpoint.defaults.model = config_.model;
+    http_options http;
+    http.max_queued = std::max(http.max_queued, config_.count);
+    http.max_call_time = 60s;
+    where_ = endpoint.base_url +
+             (simulator_ ? " (simulated: no model is asked, every call takes 1.28 s)" : "");
+    auto llm = spawn_openai_client(system_, spawn_http(system_, http), endpoint);
+    chain_ = spawn_llm_chain(system_, llm, std::move(prompt));
+  }
+
+  int compare() {
+    std::cout << dim("Endpoint: " + where_, style_) << "\n\n";
+    auto concurrent = perform(config_.count);
+    announce("Concurrent", concurrent);
+    auto groups = std::vector{to_bars("concurrent", concurrent)};
+    std::optional<run_result> serial;
+    if (concurrent.errors() < config_.count) {
+      serial = perform(1);
+      announce("Serial", *serial);
+      groups.push_back(to_bars("serial", *serial));
+      char ratio[64];
+      std::snprintf(
+          ratio, sizeof ratio, "Speed-up: %.2f times.", serial->seconds / concurrent.seconds);
+      std::cout << bold(ratio, style_) << "\n";
+    } else {
+      std::cout << "No call was answered, so the serial run is left out.\n";
+    }
+    std::cout << "\n" << draw_waterfall(groups, style_);
+    std::cout << "\n" << dim("Answered by " + where_, style_) << std::endl;
+    auto ok = write_files(groups, concurrent, serial);
+    auto errors = concurrent.errors() + (serial ? serial->errors() : 0);
+    return ok && errors == 0 ? 0 : 1;
+  }
+
+  run_result perform(size_t at_once) {
+    auto print = [this](const outcome& call) {
+      auto line = line_of(call);
+      std::cout << (call.ok() ? line : red("failed: " + line, style_)) << std::endl;
+    };
+    auto result = run_calls(system_, chain_, inputs_, config_.count, at_once, print);
+    if (!result)
+      throw std::runtime_error{describe(result.error())};
+    return std::move(*result);
+  }
+
+  void announce(const char* what, const run_result& run) const {
+    char line[96];
+    std::snprintf(line, sizeof line, "%s executed in %.2f seconds.", what, run.seconds);
+    std::cout << bold(line, style_) << "\n\n";
+  }
+
+  [[nodiscard]] bool write_files(const std::vector<bar_group>& groups, const run_result& concurrent,
+      const std::optional<run_result>& serial) const {
+    auto ok = true;
+    if (!config_.timeline.empty()) {
+      auto title = std::to_string(config_.count) + " calls: concurrent " +
+                   show_seconds(concurrent.seconds) +
+                   (serial ? ", serial " + show_seconds(serial->seconds) : "");
+      auto draw = config_.timeline.ends_with(".svg") ? draw_svg : draw_html;
+      ok = write_file(config_.timeline, draw(title, "Answered by " + where_, groups));
+    }
+    if (!config_.json.empty())
+      ok = write_file(config_.json, to_json(concurrent, serial) + "\n") && ok;
+    return ok;
+  }
+
+  caf::actor_system& system_;
+  const demo_config& config_;
+  values inputs_;
+  terminal_style style_ = detect_style();
+  std::unique_ptr<simulator::server> simulator_;
+  std::string where_;
+  chain_actor chain_;
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+  raise_open_file_limit();
+  std::vector<std::string> arguments{argv + 1, argv + argc};
+  input_options input{arguments};
+  if (!input.problem.empty())
+    return refuse(input.problem);
+  try {
+    return run_main<demo_config>(
+        std::move(arguments), [&input](caf::actor_system& system, const demo_config& config) {
+          return program{system, config, std::move(input.inputs)}.run();
+        });
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << '\n';
+    return 2;
+  }
+}
