@@ -23,6 +23,14 @@ double tick_distance(double end_s) {
   return power;
 }
 
+std::string show_tick(double at_s, double end_s) {
+  char text[32];
+  auto milliseconds = end_s < 0.5;
+  std::snprintf(text, sizeof text, milliseconds ? "%g ms" : "%g s",
+      std::round(at_s * 1e6) / (milliseconds ? 1e3 : 1e6));
+  return text;
+}
+
 std::string show_seconds(double seconds) {
   char text[32];
   if (seconds < 0.1)

@@ -28,6 +28,9 @@ double axis_end(const std::vector<bar_group>& groups);
 /// A round distance between ticks, such that the axis has four to ten of them.
 double tick_distance(double end_s);
 
+/// A tick's text, in the unit that suits the axis.
+std::string show_tick(double at_s, double end_s);
+
 /// "1.28 s"; milliseconds where seconds would hide everything.
 std::string show_seconds(double seconds);
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <random>
 #include <simulator/simulator.hpp>
 
 using namespace chainmail;
@@ -38,33 +39,6 @@ struct demo_config : caf::actor_system_config {
         .add(chat, "chat", "use the chat interface")
         .add(timeline, "timeline", "draw the calls into this .svg or .html file")
         .add(json, "json", "write the figures of both runs to this file");
-  }
-};
-
-/// Takes the --input options out of the arguments: CAF's options have one value each.
-struct input_options {
-  values inputs;
-  std::string problem;
-
-  explicit input_options(std::vector<std::string>& arguments) {
-    for (auto i = arguments.begin(); i != arguments.end();) {
-      std::string text;
-      if (i->starts_with("--input=")) {
-        text = i->substr(8);
-        i = arguments.erase(i);
-      } else if (*i == "--input" && std::next(i) != arguments.end()) {
-        text = *std::next(i);
-        i = arguments.erase(i, i + 2);
-      } else {
-        ++i;
-        continue;
-      }
-      auto equals = text.find('=');
-      if (equals == std::string::npos || equals == 0)
-        problem = "--input=" + text + " is not NAME=TEXT";
-      else
-        inputs.insert_or_assign(text.substr(0, equals), text.substr(equals + 1));
-    }
   }
 };
 
@@ -116,6 +90,7 @@ private:
     if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL")) {
       simulator::options simulated;
       simulated.latency = 1280ms;
+      simulated.seed = std::random_device{}();
       simulator_ = std::make_unique<simulator::server>(simulated);
       endpoint.base_url = simulator_->base_url();
     }
@@ -152,7 +127,7 @@ private:
       std::cout << "No call was answered, so the serial run is left out.\n";
     }
     std::cout << "\n" << draw_waterfall(groups, style_);
-    std::cout << "\n" << dim("Answered by " + where_, style_) << std::endl;
+    std::cout << std::flush;
     auto ok = write_files(groups, concurrent, serial);
     auto errors = concurrent.errors() + (serial ? serial->errors() : 0);
     return ok && errors == 0 ? 0 : 1;
@@ -204,13 +179,17 @@ private:
 int main(int argc, char** argv) {
   raise_open_file_limit();
   std::vector<std::string> arguments{argv + 1, argv + argc};
-  input_options input{arguments};
-  if (!input.problem.empty())
-    return refuse(input.problem);
+  values inputs;
+  for (const auto& text : take_option(arguments, "--input")) {
+    auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return refuse("--input=" + text + " is not NAME=TEXT");
+    inputs.insert_or_assign(text.substr(0, equals), text.substr(equals + 1));
+  }
   try {
     return run_main<demo_config>(
-        std::move(arguments), [&input](caf::actor_system& system, const demo_config& config) {
-          return program{system, config, std::move(input.inputs)}.run();
+        std::move(arguments), [&inputs](caf::actor_system& system, const demo_config& config) {
+          return program{system, config, std::move(inputs)}.run();
         });
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';

@@ -98,9 +98,7 @@ std::string draw_axis(double end_s, double bottom) {
     auto x = track_left + at / end_s * track_width;
     result += "<line x1=\"" + number(x) + "\" x2=\"" + number(x) + "\" y1=\"" +
               number(header_height - 8) + "\" y2=\"" + number(bottom) + "\" class=\"grid\"/>\n";
-    char text[32];
-    std::snprintf(text, sizeof text, "%g s", std::round(at * 1e6) / 1e6);
-    result += text_at(x, header_height - 16, "soft tick", text);
+    result += text_at(x, header_height - 16, "soft tick", show_tick(at, end_s));
   }
   return result;
 }

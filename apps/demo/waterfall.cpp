@@ -73,9 +73,7 @@ std::string draw_axis(double end_s, const layout& l, const terminal_style& style
   std::string line(l.index + l.track + 12, ' ');
   for (double at = 0; at <= end_s; at += distance) {
     auto column = static_cast<size_t>(std::lround(at / end_s * static_cast<double>(l.track)));
-    char text[32];
-    std::snprintf(text, sizeof text, "%g s", std::round(at * 1e6) / 1e6);
-    std::string_view tick{text};
+    auto tick = show_tick(at, end_s);
     if (l.index + column + tick.size() <= line.size())
       line.replace(l.index + column, tick.size(), tick);
   }

@@ -5,15 +5,16 @@
 // in the constructor of the program's config, before anything is parsed.
 #pragma once
 
-#include <chainmail/caf/compat.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
 #include <caf/init_global_meta_objects.hpp>
 
-#include <cstdlib>
-#include <iostream>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace chainmail {
@@ -26,24 +27,24 @@ void init_types() {
   caf::core::init_global_meta_objects();
 }
 
+/// Takes `name=TEXT` and `name TEXT` out of the arguments, however often they come: CAF keeps only
+/// the last of an option. `name` has its dashes.
+std::vector<std::string> take_option(std::vector<std::string>& arguments, std::string_view name);
+
+/// Parses the arguments (without the program's name). The result, if any, is the exit status of a
+/// program that is to end now: 0 after --help, 2 after a sentence on standard error about an option
+/// that makes no sense.
+std::optional<int> parse_options(
+    caf::actor_system_config& config, std::vector<std::string> arguments);
+
 /// Parses the options into a Config (a caf::actor_system_config) and runs `body(system, config)`,
-/// whose result is the exit status. 2 for options that make no sense.
+/// whose result is the exit status.
 template <class Config, class Body>
 int run_main(std::vector<std::string> arguments, Body body) {
   init_types();
   Config config;
-  if (auto error = config.parse(std::move(arguments))) {
-    std::cerr << "error: these options cannot be used: " << to_string(error)
-              << "\n       --help lists what there is\n";
-    return 2;
-  }
-  if (compat::printed_help(config))
-    return EXIT_SUCCESS;
-  if (!config.remainder.empty()) {
-    std::cerr << "error: '" << config.remainder.front()
-              << "' is no option\n       --help lists what there is\n";
-    return 2;
-  }
+  if (auto status = parse_options(config, std::move(arguments)))
+    return *status;
   caf::actor_system system{config};
   return body(system, config);
 }

@@ -1,0 +1,50 @@
+// Command lines.
+#include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/main.hpp>
+
+#include <caf/pec.hpp>
+
+#include <iostream>
+
+namespace chainmail {
+
+std::vector<std::string> take_option(std::vector<std::string>& arguments, std::string_view name) {
+  std::vector<std::string> taken;
+  auto prefix = std::string{name} + "=";
+  for (auto i = arguments.begin(); i != arguments.end();) {
+    if (i->starts_with(prefix)) {
+      taken.push_back(i->substr(prefix.size()));
+      i = arguments.erase(i);
+    } else if (*i == name && std::next(i) != arguments.end()) {
+      taken.push_back(*std::next(i));
+      i = arguments.erase(i, i + 2);
+    } else {
+      ++i;
+    }
+  }
+  return taken;
+}
+
+std::optional<int> parse_options(
+    caf::actor_system_config& config, std::vector<std::string> arguments) {
+  auto refuse = [](const std::string& what) {
+    std::cerr << "error: " << what << "\n       --help lists the options\n";
+    return 2;
+  };
+  if (auto error = config.parse(std::move(arguments))) {
+    const auto& context = error.context();
+    auto culprit = !context.empty() && context.match_element<std::string>(0)
+                       ? context.get_as<std::string>(0)
+                       : to_string(error);
+    return refuse(error == caf::pec::not_an_option
+                      ? "there is no option " + culprit
+                      : "this option cannot be read: " + to_string(error));
+  }
+  if (compat::printed_help(config))
+    return 0;
+  if (!config.remainder.empty())
+    return refuse("'" + config.remainder.front() + "' is no option");
+  return std::nullopt;
+}
+
+} // namespace chainmail

@@ -1,0 +1,87 @@
+// What the simulator can be told to do: its options, the faults it can inject, and their text
+// forms.
+
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chainmail::simulator {
+
+/// What becomes of one POST request.
+enum class fault {
+  ok,
+  rate_limited, ///< 429 with Retry-After
+  server_error, ///< 500
+  unavailable,  ///< 503
+  reset,        ///< the connection ends in a TCP reset, without an answer
+  hang,      ///< no answer; the connection stays open until the client leaves or the server stops
+  truncated, ///< the body ends before its Content-Length, then the connection closes
+  invalid_json, ///< 200 with half of a JSON text
+  drip,         ///< the right answer, a small piece every 50 ms
+};
+
+inline constexpr std::size_t fault_kinds = 9;
+
+/// The name users type: "ok", "429", "500", "503", "reset", "hang", "truncated", "invalid_json",
+/// "drip".
+std::string_view to_string(fault kind);
+
+struct fault_rate {
+  fault kind;
+  double rate; ///< share of the requests, from 0 to 1
+};
+
+struct options {
+  /// A loopback address; the simulator serves nothing else.
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0; ///< 0: any free one
+  /// Median time from the complete receipt of a request to its answer. Answers 4xx and 503 do not
+  /// wait: an endpoint gives them before a model runs.
+  std::chrono::microseconds latency{0};
+  /// 0: every answer takes `latency`; above: log-normal around it, with this sigma.
+  double sigma = 0;
+  std::uint64_t seed = 0;
+  /// What happens to the first POST requests, in order of arrival. Then `fault_rates` decide.
+  std::vector<fault> script;
+  std::vector<fault_rate> fault_rates;
+  /// Empty: any key or none is accepted.
+  std::string api_key;
+  /// Empty: any model is accepted.
+  std::vector<std::string> models;
+  std::chrono::seconds retry_after{1};
+};
+
+/// Reads "429,429,ok,reset".
+/// @throws std::invalid_argument with a sentence for the user
+std::vector<fault> parse_script(std::string_view text);
+
+/// Reads "429:0.1,reset:0.05".
+/// @throws std::invalid_argument with a sentence for the user, also when the rates add up to more
+/// than 1
+std::vector<fault_rate> parse_fault_rates(std::string_view text);
+
+/// Draws what happens to each request. Equal options give equal draws.
+class behaviour {
+public:
+  /// @throws std::invalid_argument for negative times or sigma, and for impossible rates
+  explicit behaviour(const options& opts);
+
+  fault next_fault();
+  std::chrono::nanoseconds next_latency();
+
+private:
+  std::vector<fault> script_;
+  std::size_t scripted_ = 0;
+  std::vector<fault_rate> rates_;
+  std::chrono::nanoseconds median_;
+  double sigma_;
+  std::mt19937_64 random_;
+};
+
+} // namespace chainmail::simulator

@@ -1,0 +1,60 @@
+// What the simulator answers: JSON text of a request in, JSON text of the answer out. No sockets.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chainmail::simulator {
+
+/// A status and a JSON body.
+struct answer {
+  unsigned status = 200;
+  std::string body;
+};
+
+/// OpenAI's error shape. An empty `param` or `code` becomes null.
+answer error_answer(unsigned status, std::string_view message, std::string_view type,
+    std::string_view param = {}, std::string_view code = {});
+
+/// What a path stands for.
+struct route {
+  enum class endpoint { none, completions, chat, models, stats };
+
+  endpoint to = endpoint::none;
+  /// The deployment's name in Azure's paths, which stands for the model there; else empty.
+  std::string_view deployment = {};
+};
+
+/// `target` is a request's path with its query, which is ignored.
+route find_route(std::string_view target);
+
+/// About 4 bytes of UTF-8 per token: the rule of thumb for English, not a tokenizer.
+std::uint64_t estimated_tokens(std::string_view text);
+
+/// Stands where a model would. Replies vary with the seed, the prompt and the number of replies
+/// given so far; everything else about them follows from the request.
+class responder {
+public:
+  /// An empty `models` accepts any model.
+  explicit responder(std::uint64_t seed = 0, std::vector<std::string> models = {});
+
+  answer complete(std::string_view json, std::string_view deployment = {});
+  answer chat(std::string_view json, std::string_view deployment = {});
+  answer list_models() const;
+
+private:
+  void check_model(const std::string& model) const;
+  std::string reply_to(std::string_view prompt);
+  std::string next_id(std::string_view prefix);
+
+  std::uint64_t seed_;
+  std::vector<std::string> models_;
+  std::uint64_t replies_ = 0;
+  std::uint64_t answers_ = 0;
+};
+
+} // namespace chainmail::simulator

@@ -1,0 +1,42 @@
+// Reads the JSON text of a request into a struct, or says which field is wrong.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chainmail::simulator {
+
+/// Thrown by the readers: why a request is refused.
+struct refusal {
+  unsigned status = 400;
+  std::string message;
+  std::string param = {};
+  std::string code = {};
+};
+
+/// What the simulator needs to know of a request. Other fields are checked or ignored.
+struct generation {
+  std::string model;
+  std::vector<std::string> prompts; ///< of a chat: its last message by the user
+  std::size_t prompt_bytes = 0;     ///< of all prompts or messages, for the usage counts
+  std::size_t n = 1;
+  std::optional<std::uint64_t> max_tokens;
+  std::vector<std::string> stop;
+};
+
+/// A `deployment` replaces the model, as in Azure's paths.
+/// @throws refusal
+generation read_completion(std::string_view json, std::string_view deployment);
+
+/// @throws refusal
+generation read_chat(std::string_view json, std::string_view deployment);
+
+/// The longest prefix of at most `limit` bytes that does not end inside a UTF-8 sequence.
+std::string_view utf8_prefix(std::string_view text, std::size_t limit);
+
+} // namespace chainmail::simulator
