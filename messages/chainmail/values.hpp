@@ -5,6 +5,7 @@
 
 #include <caf/fwd.hpp>
 
+#include <compare>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ struct document {
   std::string content;
   std::map<std::string, std::string> metadata;
 
-  friend bool operator==(const document&, const document&) = default;
+  friend auto operator<=>(const document&, const document&) = default;
 };
 
 template <class Inspector>

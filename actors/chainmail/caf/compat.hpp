@@ -48,6 +48,11 @@ inline bool printed_help(const caf::actor_system_config& config) {
   return config.helptext_printed();
 }
 
+template <class F>
+caf::action make_timer_action(F what) {
+  return caf::make_action(std::move(what));
+}
+
 #else
 
 using enqueue_context = caf::execution_unit*;
@@ -77,6 +82,12 @@ inline bool printed_help(const caf::actor_system_config& config) {
   return config.cli_helptext_printed;
 }
 
+/// The clock of 0.18 moves an action from waiting to scheduled, and drops one in another state.
+template <class F>
+caf::action make_timer_action(F what) {
+  return caf::make_action(std::move(what), caf::action::state::waiting);
+}
+
 #endif
 
 /// Runs `what` inside `self` at `when`, unless `self` is gone by then: a waiting timer keeps nobody
@@ -84,7 +95,7 @@ inline bool printed_help(const caf::actor_system_config& config) {
 template <class F>
 caf::disposable run_at(caf::scheduled_actor* self, caf::actor_clock::time_point when, F what) {
   return self->clock().schedule(
-      when, caf::make_action(std::move(what)), caf::weak_actor_ptr{self->ctrl()});
+      when, make_timer_action(std::move(what)), caf::weak_actor_ptr{self->ctrl()});
 }
 
 } // namespace chainmail::compat

@@ -101,20 +101,16 @@ struct gather_state {
     // The deadline is watched once for the whole job, not for each call.
     replies.ask<values>(
         job->chain, deadline{},
-        [this, job, index](values& result) {
-          job->outcomes[index].result = std::move(result);
-          finish(job, index);
-        },
-        [this, job, index](caf::error& error) {
-          job->outcomes[index].error = std::move(error);
-          finish(job, index);
-        },
+        [this, job, index](values& result) { finish(job, index, std::move(result), {}); },
+        [this, job, index](caf::error& error) { finish(job, index, {}, std::move(error)); },
         call_atom_v, std::move(job->inputs[index]), job->context.child(index));
   }
 
-  void finish(const job_ptr& job, size_t index) {
+  void finish(const job_ptr& job, size_t index, values result, caf::error error) {
     if (job->answered)
-      return;
+      return; // given up meanwhile
+    job->outcomes[index].result = std::move(result);
+    job->outcomes[index].error = std::move(error);
     close(*job, index);
     if (job->done == job->inputs.size())
       retire(job);
