@@ -5,6 +5,7 @@
 
 #include <caf/actor_system.hpp>
 
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 
@@ -65,6 +66,10 @@ int run_bench(caf::actor_system& system, const bench_config& config) {
   }
   if (config.calls == 0) {
     std::cerr << "error: --calls must be at least 1\n";
+    return 2;
+  }
+  if (config.base_url.empty() && std::getenv("OPENAI_BASE_URL") == nullptr) {
+    std::cerr << "error: name the endpoint to load, with --base-url or OPENAI_BASE_URL\n";
     return 2;
   }
   auto figures = fanout(system, config);

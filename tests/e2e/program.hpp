@@ -1,0 +1,78 @@
+// The built programs, run as a person would run them.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace chainmail::test {
+
+using environment = std::map<std::string, std::string>;
+
+struct program_result {
+  /// 128 + the signal's number for a program that a signal ended; 124 for one that took too long.
+  int status = -1;
+  std::string out;
+  std::string err;
+  double seconds = 0;
+
+  /// Both outputs.
+  [[nodiscard]] std::string said() const { return out + err; }
+};
+
+/// Runs build/bin/`name` to its end, or kills it after `timeout`. Of this process's environment it
+/// keeps only PATH, HOME and what sanitizers read.
+program_result run_program(const std::string& name, std::vector<std::string> arguments,
+    environment variables = {}, std::chrono::seconds timeout = std::chrono::seconds{60});
+
+/// A program that runs until the object goes.
+class background_program {
+public:
+  background_program(const std::string& name, std::vector<std::string> arguments);
+  background_program(const background_program&) = delete;
+  background_program& operator=(const background_program&) = delete;
+  ~background_program();
+
+  /// The first line of its output; waits for it, at most 10 s.
+  std::string first_line();
+
+  /// Ends it with SIGTERM and waits.
+  program_result terminate();
+
+private:
+  int process_;
+  std::filesystem::path folder_;
+};
+
+/// A folder that goes with the object.
+class temporary_folder {
+public:
+  temporary_folder();
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+  ~temporary_folder();
+
+  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+private:
+  std::filesystem::path path_;
+};
+
+std::string read_file(const std::filesystem::path& path);
+
+/// A chainmail-simulator in a process of its own.
+class simulator_process {
+public:
+  explicit simulator_process(std::vector<std::string> arguments);
+
+  [[nodiscard]] const std::string& base_url() const { return base_url_; }
+  background_program& program() { return program_; }
+
+private:
+  background_program program_;
+  std::string base_url_;
+};
+
+} // namespace chainmail::test
