@@ -68,7 +68,8 @@ int run_bench(caf::actor_system& system, const bench_config& config) {
     std::cerr << "error: --calls must be at least 1\n";
     return 2;
   }
-  if (config.base_url.empty() && std::getenv("OPENAI_BASE_URL") == nullptr) {
+  auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
+  if (config.base_url.empty() && from_environment == nullptr) {
     std::cerr << "error: name the endpoint to load, with --base-url or OPENAI_BASE_URL\n";
     return 2;
   }

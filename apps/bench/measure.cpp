@@ -4,6 +4,7 @@
 #include <chainmail/errors.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <sys/resource.h>
 
@@ -24,8 +25,7 @@ double process_cpu_s() {
 double percentile(std::vector<double>& of, double share) {
   if (of.empty())
     return 0;
-  auto rank = static_cast<size_t>(share * static_cast<double>(of.size() - 1) + 0.5);
-  auto at = of.begin() + static_cast<std::ptrdiff_t>(rank);
+  auto at = of.begin() + std::lround(share * static_cast<double>(of.size() - 1));
   std::nth_element(of.begin(), at, of.end());
   return *at;
 }
