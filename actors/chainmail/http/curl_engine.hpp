@@ -40,6 +40,7 @@ struct host : handle_owner {
   resolve_gate gate;
   std::string origin;
   CURL* scout = nullptr;
+  exchange::clock::time_point scout_sent;
   bool scout_resolved = false;
   std::list<exchange> waiting;
 };
@@ -78,6 +79,7 @@ private:
   void start_queued();
   void run(exchange& what);
   void finish(exchange& what, caf::expected<http_response> result);
+  void send_answers();
   void move_to(exchange& what, std::list<exchange>& list);
   void expire(clock::time_point now);
 
@@ -85,12 +87,14 @@ private:
 
   host& host_of(std::string_view url);
   void send_scout(host& h);
+  void recall_scout(host& h);
   void on_scout_back(host& h, CURLcode result);
   static curl_socket_t on_scout_socket(void* h, curlsocktype, curl_sockaddr*);
 
   // -- libcurl ------------------------------------------------------------------------------
 
   shard& shard_with_room();
+  void add_shard(size_t connections);
   transfer& idle_transfer();
   void collect_finished();
   void touch(shard& s, curl_socket_t fd, int mask);
@@ -112,6 +116,11 @@ private:
   /// Running ones and those waiting for a host.
   size_t active_ = 0;
   size_t queued_count_ = 0;
+  struct answer {
+    exchange::completion done;
+    caf::expected<http_response> result;
+  };
+  std::vector<answer> answers_;
   uint64_t last_ticket_ = 0;
   std::multimap<call_id, exchange*> by_id_;
 
@@ -122,6 +131,7 @@ private:
   deadline_heap<due_key> dues_;
 
   std::map<std::string, std::unique_ptr<host>, std::less<>> hosts_;
+  /// The first one is for the scouts, which hold no connections; the others carry transfers.
   std::deque<shard> shards_;
   std::vector<shard*> touched_;
   std::deque<transfer> transfers_;

@@ -3,6 +3,7 @@
 #include <chainmail/http/transfer.hpp>
 
 #include <algorithm>
+#include <climits>
 #include <cstring>
 #include <new>
 
@@ -23,14 +24,16 @@ caf::timespan microseconds_of(CURL* easy, CURLINFO what) {
 void configure(CURL* easy, const curl_settings& settings) {
   const auto& options = *settings.options;
   auto set = [easy](CURLoption option, auto x) { curl_easy_setopt(easy, option, x); };
-  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(options.connect_timeout);
+  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(options.connect_timeout).count();
   set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_QUICK_EXIT, 1L); // else removing a handle waits for its resolver thread
   set(CURLOPT_SHARE, settings.share);
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_FOLLOWLOCATION, 0L); // a redirect would carry custom key headers to another host
   set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(CURLOPT_PROXY, options.proxy.c_str()); // "" also keeps http_proxy of the environment out
-  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<int64_t>(ms.count(), 1)));
+  set(CURLOPT_NOPROXY, "");                  // and this keeps no_proxy out
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::clamp<int64_t>(ms, 1, INT_MAX)));
   set(CURLOPT_SSL_VERIFYPEER, 1L);
   set(CURLOPT_SSL_VERIFYHOST, 2L);
   set(CURLOPT_CAINFO, settings.ca_file.c_str());
@@ -48,6 +51,8 @@ transfer::transfer(const curl_settings& settings, shard* home)
   set(CURLOPT_PRIVATE, static_cast<handle_owner*>(this));
   set(CURLOPT_WRITEFUNCTION, &transfer::on_body);
   set(CURLOPT_WRITEDATA, this);
+  set(CURLOPT_HEADERFUNCTION, &transfer::on_head);
+  set(CURLOPT_HEADERDATA, this);
   set(CURLOPT_ERRORBUFFER, error_.data());
   set(CURLOPT_ACCEPT_ENCODING, "");
   set(CURLOPT_USERAGENT, "chainmail/0.1");
@@ -67,6 +72,7 @@ void transfer::load(exchange& what) {
   current_ = &what;
   what.carrier = this;
   exceeded_ = false;
+  head_ended_ = false;
   error_[0] = '\0';
   const auto& request = what.request;
   curl_easy_setopt(easy_, CURLOPT_URL, request.url.c_str());
@@ -92,7 +98,11 @@ void transfer::chain_headers() {
   for (const auto& [name, content] : request.headers) {
     auto& line = lines_.emplace_back();
     line.reserve(name.size() + 2 + content.size());
-    line.append(name).append(": ").append(content);
+    line.append(name);
+    if (content.empty())
+      line += ';'; // libcurl's way to write it: "name:" would take the header out
+    else
+      line.append(": ").append(content);
   }
   nodes_.clear();
   auto add = [this](const char* text) { nodes_.push_back({const_cast<char*>(text), nullptr}); };
@@ -110,6 +120,8 @@ void transfer::chain_headers() {
 caf::expected<http_response> transfer::unload(CURLcode result) {
   long status = 0;
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+  if (result == CURLE_OK && !head_ended_)
+    result = CURLE_PARTIAL_FILE; // libcurl takes it for an empty body
   if (result == CURLE_OK) {
     http_response response;
     response.status = static_cast<int32_t>(status);
@@ -142,6 +154,16 @@ void transfer::abandon() {
 
 // -- details ------------------------------------------------------------------------------
 
+size_t transfer::on_head(char* data, size_t size, size_t count, void* self) {
+  std::string_view line{data, size * count};
+  // Trailers come here as well, after the end; another head comes after an interim one's.
+  if (line == "\r\n" || line == "\n")
+    static_cast<transfer*>(self)->head_ended_ = true;
+  else if (line.starts_with("HTTP/"))
+    static_cast<transfer*>(self)->head_ended_ = false;
+  return line.size();
+}
+
 size_t transfer::on_body(char* data, size_t size, size_t count, void* self) {
   auto& t = *static_cast<transfer*>(self);
   auto bytes = size * count;
@@ -162,6 +184,8 @@ std::vector<http_header> transfer::read_headers() const {
     for (auto& c : added.name)
       if (c >= 'A' && c <= 'Z')
         c = static_cast<char>(c - 'A' + 'a');
+    if (added.value == "\r") // libcurl 7.88's value of an empty field
+      added.value.clear();
   }
   return result;
 }

@@ -79,6 +79,7 @@ public:
   [[nodiscard]] exchange* current() const { return current_; }
 
 private:
+  static size_t on_head(char* data, size_t size, size_t count, void* self);
   static size_t on_body(char* data, size_t size, size_t count, void* self);
   void set_method(const std::string& method);
   void chain_headers();
@@ -91,6 +92,8 @@ private:
   exchange* current_ = nullptr;
   std::string answer_;
   bool exceeded_ = false;
+  /// The empty line after the header fields has come.
+  bool head_ended_ = false;
   std::string method_;
   /// The request's own header lines, and nodes for these and the secret ones. libcurl only reads
   /// the list, so the nodes point at strings that live elsewhere.
