@@ -35,7 +35,8 @@ struct bench_config : caf::actor_system_config {
 caf::expected<bench::figures> fanout(caf::actor_system& system, const bench_config& config) {
   auto in_flight = config.in_flight != 0 ? config.in_flight : config.calls;
   http_options http;
-  http.max_in_flight = std::min(in_flight, capacity_of({}));
+  http.max_in_flight =
+      config.in_flight != 0 ? config.in_flight : std::min(config.calls, capacity_of({}));
   http.max_queued = std::max(config.calls, config.warm_up);
   auto endpoint = openai_options::from_environment();
   if (!config.base_url.empty())
@@ -64,12 +65,13 @@ int run_bench(caf::actor_system& system, const bench_config& config) {
     std::cerr << "error: there is no scenario '" << config.scenario << "'; there is: fanout\n";
     return 2;
   }
-  if (config.calls == 0) {
-    std::cerr << "error: --calls must be at least 1\n";
+  constexpr size_t most = 10'000'000;
+  if (config.calls == 0 || config.calls > most || config.warm_up > most) {
+    std::cerr << "error: --calls must be between 1 and 10000000, --warm-up at most that\n";
     return 2;
   }
   auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
-  if (config.base_url.empty() && from_environment == nullptr) {
+  if (config.base_url.empty() && (from_environment == nullptr || *from_environment == '\0')) {
     std::cerr << "error: name the endpoint to load, with --base-url or OPENAI_BASE_URL\n";
     return 2;
   }

@@ -50,8 +50,9 @@ caf::expected<run_result> run_calls(caf::actor_system& system, const chain_actor
   auto heard = all_heard.get_future();
   gather_options options;
   options.max_in_flight = static_cast<uint32_t>(at_once);
-  options.observer = system.spawn<caf::stateful_actor<listener_state, observer_actor::impl>>(
-      std::move(listener), std::move(all_heard));
+  options.observer =
+      observer_actor{system.spawn<caf::stateful_actor<listener_state, observer_actor::impl>>(
+          std::move(listener), std::move(all_heard))};
   caf::scoped_actor self{system};
   auto begin = std::chrono::steady_clock::now();
   auto outcomes =

@@ -103,6 +103,8 @@ private:
     http_options http;
     http.max_queued = std::max(http.max_queued, config_.count);
     http.max_call_time = 60s;
+    if (simulator_) // its end of each connection is a file of this process, too
+      http.max_in_flight = capacity_of(http) / 2;
     where_ = endpoint.base_url +
              (simulator_ ? " (simulated: no model is asked, every call takes 1.28 s)" : "");
     auto llm = spawn_openai_client(system_, spawn_http(system_, http), endpoint);

@@ -45,6 +45,12 @@ struct deadline {
 
   [[nodiscard]] bool is_never() const noexcept { return at == clock::time_point::max(); }
 
+  /// A while after the deadline; never stays never.
+  [[nodiscard]] clock::time_point plus(clock::duration while_after) const noexcept {
+    return at < clock::time_point::max() - while_after ? at + while_after
+                                                       : clock::time_point::max();
+  }
+
   /// `now` is the actor's clock, not the real one: tests drive it.
   [[nodiscard]] bool has_passed(clock::time_point now) const noexcept { return at <= now; }
 };

@@ -12,6 +12,8 @@ using namespace std::literals;
 
 namespace {
 
+constexpr auto grace = 25ms;
+
 constexpr auto page_prompt = "What is a good name for a company that makes {product}?";
 
 struct fixture {
@@ -119,7 +121,7 @@ TEST_CASE_METHOD(fixture, "a chain whose LLM never answers times out at the dead
   auto late = call(chain, {}, time.context(50min));
   time.advance(29min);
   CHECK(early->pending());
-  time.advance(1min);
+  time.advance(1min + grace);
   CHECK(early->error == errc::timed_out);
   CHECK(late->pending());
   time.advance(20min);
@@ -133,9 +135,24 @@ TEST_CASE_METHOD(fixture, "an earlier deadline that comes later is still met") {
   auto chain = spawn_llm_chain(time.system, llm, "x");
   auto late = call(chain, {}, time.context(50min));
   auto early = call(chain, {}, time.context(1min));
-  time.advance(1min);
+  time.advance(1min + grace);
   CHECK(early->error == errc::timed_out);
   CHECK(late->pending());
+}
+
+TEST_CASE_METHOD(fixture, "at the deadline the LLM's own error comes before the chain's") {
+  auto slow = spawn_scripted_llm(time.system, [](const llm_request&) {
+    return scripted_reply{"never", {}, caf::infinite};
+  });
+  auto chain = spawn_llm_chain(time.system, slow, "x");
+  auto got = call(chain, {}, time.context(1min));
+  time.advance(1min);
+  CHECK(sentence_of(got->error).find("scripted") != std::string::npos);
+}
+
+TEST_CASE("an invalid handle is refused where the chain is spawned") {
+  virtual_time time;
+  CHECK_THROWS_AS(spawn_llm_chain(time.system, llm_actor{}, "x"), std::invalid_argument);
 }
 
 TEST_CASE_METHOD(fixture, "cancel is forwarded to the LLM") {

@@ -11,7 +11,14 @@ using namespace std::literals;
 namespace {
 
 const std::string endpoint = "http://host/v1/completions";
-const api_key key{"sk-secret-key"};
+openai_options with_secrets() {
+  openai_options result;
+  result.key = api_key{"sk-secret-key"};
+  result.extra_headers.push_back({"X-Gateway-Token", "gateway-token-1"});
+  return result;
+}
+
+const openai_options secret_options = with_secrets();
 
 llm_request prompts(std::vector<std::string> texts) {
   llm_request result;
@@ -38,7 +45,7 @@ caf::expected<llm_result> decoded(std::string body, int32_t status = 200,
   http_response response;
   response.status = status;
   response.body = std::move(body);
-  return decode(call, response, endpoint, key);
+  return decode(call, response, endpoint, secret_options);
 }
 
 std::string sentence(const caf::expected<llm_result>& result) {
@@ -289,6 +296,25 @@ TEST_CASE("a key that the server repeats does not reach the error") {
   }
 }
 
+TEST_CASE("no part of a key is left where a long reply is cut") {
+  for (size_t padding = 0; padding < 500; padding += 7) {
+    auto said = sentence(decoded(std::string(padding, '.') + "sk-secret-key gateway-token-1", 500));
+    CHECK_FALSE(contains(said, "sk-"));
+    CHECK_FALSE(contains(said, "gateway-"));
+  }
+}
+
+TEST_CASE("a key that is part of its replacement is redacted once, not for ever") {
+  for (auto* key : {"key", "k", "[key]", "]"}) {
+    openai_options options;
+    options.key = api_key{key};
+    http_response response;
+    response.status = 401;
+    response.body = R"({"error":{"message":"bad [key] key"}})";
+    CHECK_FALSE(decode({openai_api::completions, {}, 1}, response, endpoint, options));
+  }
+}
+
 TEST_CASE("control characters of a server do not reach a terminal") {
   auto said = sentence(decoded("{\"error\":{\"message\":\"\\u001b[31mred\\nline\"}}", 400));
   CHECK_FALSE(contains(said, "\x1b"));
@@ -299,7 +325,7 @@ TEST_CASE("Retry-After is kept for whoever retries") {
   http_response response;
   response.status = 429;
   response.headers = {{"retry-after", "3"}};
-  auto result = decode({openai_api::completions, {}, 1}, response, endpoint, key);
+  auto result = decode({openai_api::completions, {}, 1}, response, endpoint, secret_options);
   REQUIRE_FALSE(result);
   CHECK(detail_of(result.error())->retry_after == caf::timespan{3s});
 }
@@ -308,7 +334,7 @@ TEST_CASE("a redirect's error says where it points, without the query") {
   http_response response;
   response.status = 308;
   response.headers = {{"location", "https://other/v1?token=abc"}};
-  auto result = decode({openai_api::completions, {}, 1}, response, endpoint, key);
+  auto result = decode({openai_api::completions, {}, 1}, response, endpoint, secret_options);
   CHECK(contains(sentence(result), "https://other/v1"));
   CHECK_FALSE(contains(sentence(result), "token"));
 }

@@ -51,6 +51,37 @@ TEST_CASE("a delayed reply comes after its delay, or not at all past the deadlin
   CHECK(too_late->answers == 1);
 }
 
+TEST_CASE("an infinite delay never answers by itself, but the deadline does") {
+  virtual_time time;
+  auto llm = spawn_scripted_llm(time.system, [](const llm_request&) {
+    return scripted_reply{"never", {}, caf::infinite};
+  });
+  auto context = time.context();
+  context.due = {};
+  auto patient = generate(time, llm, context);
+  auto due = generate(time, llm, time.context(1h));
+  time.advance(1h);
+  CHECK(due->error == errc::timed_out);
+  CHECK(patient->pending());
+  caf::anon_send(llm, cancel_atom_v, call_id{}); // names nothing
+  time.settle();
+  CHECK(patient->pending());
+  caf::anon_send(llm, cancel_atom_v, context.id);
+  time.settle();
+  CHECK(patient->error == errc::cancelled);
+}
+
+TEST_CASE("a script that throws fails its call only") {
+  virtual_time time;
+  auto llm = spawn_scripted_llm(time.system, [calls = 0](const llm_request&) mutable {
+    if (calls++ == 0)
+      throw std::runtime_error{"boom"};
+    return scripted_reply{"fine", {}, {}};
+  });
+  CHECK(generate(time, llm, time.context())->error == errc::internal);
+  CHECK(generate(time, llm, time.context())->result);
+}
+
 TEST_CASE("a cancelled reply is answered at once, by ID or by root") {
   virtual_time time;
   auto llm = spawn_scripted_llm(time.system, [](const llm_request&) {

@@ -111,6 +111,26 @@ TEST_CASE("a partial's text is not expanded, and one without a variable is refus
   CHECK(prompt_template{"{a}"}.with_partial("b", "x").error() == errc::unexpected_input);
 }
 
+TEST_CASE("a partial that throws is an error of the call, not of the actor") {
+  auto tpl = prompt_template{"{a}"}.with_partial(
+      "a", []() -> std::string { throw std::runtime_error{"no clock"}; });
+  REQUIRE(tpl);
+  auto text = tpl->format({});
+  CHECK(text.error() == errc::invalid_input);
+  CHECK(sentence_of(text.error()).find("no clock") != std::string::npos);
+}
+
+TEST_CASE("a folder is no template file, and an empty file is an empty template") {
+  auto folder = std::filesystem::temp_directory_path();
+  CHECK(prompt_template::from_file(folder).error() == errc::invalid_input);
+  auto path = folder / "chainmail-empty-template-test.txt";
+  std::ofstream{path}.flush();
+  auto tpl = prompt_template::from_file(path);
+  std::filesystem::remove(path);
+  REQUIRE(tpl);
+  CHECK(tpl->format({}) == ""s);
+}
+
 TEST_CASE("a template is read from a file, or the file is named") {
   auto path = std::filesystem::temp_directory_path() / "chainmail-template-test.txt";
   std::ofstream{path} << "Hello {name}\n";

@@ -16,6 +16,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace chainmail::compat {
 
@@ -27,6 +28,11 @@ using enqueue_context = caf::scheduler*;
 template <class Self, class Handle, class... Ts>
 auto request(Self* self, const Handle& to, Ts&&... xs) {
   return self->mail(std::forward<Ts>(xs)...).request(to, caf::infinite);
+}
+
+template <class Self, class Handle, class... Ts>
+auto request_within(caf::timespan timeout, Self* self, const Handle& to, Ts&&... xs) {
+  return self->mail(std::forward<Ts>(xs)...).request(to, timeout);
 }
 
 template <class Self, class Handle, class... Ts>
@@ -48,6 +54,10 @@ inline bool printed_help(const caf::actor_system_config& config) {
   return config.helptext_printed();
 }
 
+inline const std::vector<std::string>& remainder(const caf::actor_system_config& config) {
+  return config.remainder();
+}
+
 template <class F>
 caf::action make_timer_action(F what) {
   return caf::make_action(std::move(what));
@@ -61,6 +71,12 @@ using enqueue_context = caf::execution_unit*;
 template <class Self, class Handle, class... Ts>
 auto request(Self* self, const Handle& to, Ts&&... xs) {
   return self->request(to, caf::infinite, std::forward<Ts>(xs)...);
+}
+
+/// For the edges only: a timer a request, and CAF's own error when it runs out.
+template <class Self, class Handle, class... Ts>
+auto request_within(caf::timespan timeout, Self* self, const Handle& to, Ts&&... xs) {
+  return self->request(to, timeout, std::forward<Ts>(xs)...);
 }
 
 template <class Self, class Handle, class... Ts>
@@ -80,6 +96,10 @@ auto make_element(caf::strong_actor_ptr sender, caf::message_id id, Ts&&... xs) 
 
 inline bool printed_help(const caf::actor_system_config& config) {
   return config.cli_helptext_printed;
+}
+
+inline const std::vector<std::string>& remainder(const caf::actor_system_config& config) {
+  return config.remainder;
 }
 
 /// The clock of 0.18 moves an action from waiting to scheduled, and drops one in another state.

@@ -36,14 +36,15 @@ std::optional<int> parse_options(
     auto culprit = !context.empty() && context.match_element<std::string>(0)
                        ? context.get_as<std::string>(0)
                        : to_string(error);
-    return refuse(error == caf::pec::not_an_option
-                      ? "there is no option " + culprit
-                      : "this option cannot be read: " + to_string(error));
+    if (error == caf::pec::not_an_option)
+      return refuse("there is no option " + culprit);
+    return refuse(
+        culprit + " cannot be read (" + to_string(static_cast<caf::pec>(error.code())) + ")");
   }
   if (compat::printed_help(config))
     return 0;
-  if (!config.remainder.empty())
-    return refuse("'" + config.remainder.front() + "' is no option");
+  if (const auto& rest = compat::remainder(config); !rest.empty())
+    return refuse("'" + rest.front() + "' is no option");
   return std::nullopt;
 }
 

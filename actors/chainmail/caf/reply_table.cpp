@@ -7,8 +7,9 @@ void reply_table::insert(uint64_t id, deadline due, handler f) {
   pending_.emplace(id, std::move(f));
   if (due.is_never())
     return;
-  dues_.push(due.at, id, pending_.size(), [this](uint64_t x) { return pending_.contains(x); });
-  wake_at(due.at);
+  auto at = due.plus(grace);
+  dues_.push(at, id, pending_.size(), [this](uint64_t x) { return pending_.contains(x); });
+  wake_at(at);
 }
 
 void reply_table::resolve(uint64_t id, caf::message& reply) {

@@ -29,9 +29,16 @@ public:
   reply_table(caf::scheduled_actor* self, const char* receiver_name)
     : self_(self), receiver_name_(receiver_name) {}
 
+  /// How long after its deadline a request is given up. Whoever is below has the same deadline, and
+  /// knows better what it was waiting for: its error is let through first.
+  static constexpr caf::timespan grace = std::chrono::milliseconds{25};
+
+  /// Law 5. Far more than an engine takes; reached when a receiver does not answer.
+  static constexpr size_t capacity = 100'000;
+
   /// Sends a request. Exactly one of `on_result(Result&)` and `on_error(caf::error&)` runs: with
-  /// the answer, or with errc::timed_out when `due` passes first, or with errc::shut_down when the
-  /// receiver is gone.
+  /// the answer, or with errc::timed_out when `due` and the grace pass first, or with
+  /// errc::shut_down when the receiver is gone.
   template <class Result, class Handle, class OnResult, class OnError, class... Ts>
   void ask(const Handle& to, deadline due, OnResult on_result, OnError on_error, Ts&&... xs) {
     auto id = self_->new_request_id(caf::message_priority::normal);
@@ -55,7 +62,7 @@ public:
     return [this](reply_atom, uint64_t id, caf::message& reply) { resolve(id, reply); };
   }
 
-  [[nodiscard]] size_t outstanding() const { return pending_.size(); }
+  [[nodiscard]] bool is_full() const { return pending_.size() >= capacity; }
 
 private:
   using handler = std::function<void(caf::message&)>;
@@ -78,7 +85,8 @@ template <class Interface>
 using with_replies =
     typename Interface::template extend<caf::result<void>(reply_atom, uint64_t, caf::message)>;
 
-/// The base of an actor whose state has a reply_table.
+/// The base of an actor whose state has a reply_table. All its requests go through that: what comes
+/// back to a request().then() would be taken for mail of the table's, and dropped.
 template <class Interface>
 class hub : public with_replies<Interface>::impl {
 public:

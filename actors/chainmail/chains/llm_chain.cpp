@@ -5,6 +5,8 @@
 #include <caf/actor_system.hpp>
 #include <caf/expected.hpp>
 
+#include <stdexcept>
+
 namespace chainmail {
 
 namespace {
@@ -38,6 +40,8 @@ struct llm_chain_state {
   caf::result<values> call(const values& inputs, const call_context& context) {
     if (context.due.has_passed(self->clock().now()))
       return make_failure(errc::timed_out, "the deadline passed before the chain was started");
+    if (replies.is_full())
+      return make_failure(errc::overloaded, "the chain has too many calls under way");
     auto text = prompt.format_from(inputs);
     if (!text)
       return std::move(text.error());
@@ -89,6 +93,8 @@ struct llm_chain_state {
 
 chain_actor spawn_llm_chain(
     caf::actor_system& system, llm_actor llm, prompt_template prompt, llm_chain_options options) {
+  if (!llm)
+    throw std::invalid_argument{"an LLM chain needs a valid LLM actor"};
   return system.spawn<llm_chain_state::actor_type>(
       std::move(llm), std::move(prompt), std::move(options));
 }

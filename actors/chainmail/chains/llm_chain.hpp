@@ -21,6 +21,7 @@ struct llm_chain_options {
 /// Spawns a chain that formats `prompt` with its inputs and asks `llm`. Inputs that the prompt does
 /// not use are left alone; the input "stop" (text, or a list of texts) sets the stop sequences. The
 /// output is the first completion, as the model wrote it: models like to start with blank lines.
+/// @throws std::invalid_argument for an invalid handle; a malformed template throws it by itself.
 chain_actor spawn_llm_chain(caf::actor_system& system, llm_actor llm, prompt_template prompt,
     llm_chain_options options = {});
 

@@ -7,11 +7,21 @@ namespace chainmail {
 
 namespace {
 
-template <class Result, class Handle>
-caf::expected<Result> wait_for(Handle response, const char* who) {
+/// Who honours deadlines answers by itself; the others get this much longer.
+constexpr caf::timespan patience = std::chrono::milliseconds{200};
+
+/// Sends a request that is due after `timeout`, and waits.
+template <class Result, class Handle, class Atom, class... Ts>
+caf::expected<Result> ask(caf::scoped_actor& self, caf::timespan timeout, const char* who,
+    const Handle& to, Atom atom, Ts&&... xs) {
+  auto context = make_context(self.ptr(), timeout);
+  auto limit = context.due.is_never() ? caf::timespan{caf::infinite} : timeout + patience;
   caf::expected<Result> result{caf::error{}};
-  std::move(response).receive([&result](Result& x) { result = std::move(x); },
-      [&result, who](caf::error& error) { result = to_failure(std::move(error), who); });
+  compat::request_within(limit, self.ptr(), to, atom, std::forward<Ts>(xs)..., context)
+      .receive([&result](Result& x) { result = std::move(x); },
+          [&](caf::error& error) { result = to_failure(std::move(error), who); });
+  if (!result && result.error() == errc::timed_out)
+    compat::send(self.ptr(), to, cancel_atom_v, context.id);
   return result;
 }
 
@@ -19,14 +29,12 @@ caf::expected<Result> wait_for(Handle response, const char* who) {
 
 caf::expected<values> call(
     caf::scoped_actor& self, const chain_actor& chain, values inputs, caf::timespan timeout) {
-  return wait_for<values>(
-      call(self.ptr(), chain, std::move(inputs), make_context(self.ptr(), timeout)), "the chain");
+  return ask<values>(self, timeout, "the chain", chain, call_atom_v, std::move(inputs));
 }
 
 caf::expected<llm_result> generate(
     caf::scoped_actor& self, const llm_actor& llm, llm_request request, caf::timespan timeout) {
-  return wait_for<llm_result>(
-      generate(self.ptr(), llm, std::move(request), make_context(self.ptr(), timeout)), "the LLM");
+  return ask<llm_result>(self, timeout, "the LLM", llm, generate_atom_v, std::move(request));
 }
 
 caf::expected<llm_result> generate(
@@ -38,9 +46,8 @@ caf::expected<llm_result> generate(
 
 caf::expected<std::vector<outcome>> gather(caf::scoped_actor& self, const chain_actor& chain,
     std::vector<values> inputs, gather_options options, caf::timespan timeout) {
-  return wait_for<std::vector<outcome>>(gather(self.ptr(), chain, std::move(inputs),
-                                            std::move(options), make_context(self.ptr(), timeout)),
-      "the gather");
+  return ask<std::vector<outcome>>(self, timeout, "the gather", spawn_one_gather(self->system()),
+      gather_atom_v, chain, std::move(inputs), std::move(options));
 }
 
 } // namespace chainmail

@@ -1,7 +1,8 @@
 // The calls that people make, from a blocking scope and from inside an actor.
 //
-// With a caf::scoped_actor they wait and return the answer or the error. With a pointer to an
-// event-based actor they return CAF's response handle, for .then(...) or .await(...).
+// With a caf::scoped_actor they wait and return the answer or the error; a call that is not answered
+// in time is cancelled, and its error is errc::timed_out. With a pointer to an event-based actor they
+// return CAF's response handle, for .then(...) or .await(...).
 #pragma once
 
 #include <chainmail/caf/compat.hpp>
@@ -20,8 +21,8 @@ namespace chainmail {
 /// How long the calls below wait when nothing else is said. LangChain's time-out.
 inline constexpr caf::timespan default_timeout = std::chrono::seconds{600};
 
-/// A context with a new ID, due after `timeout` by the actor's clock. Keep its `id` to cancel the
-/// call.
+/// A context with a new ID, due after `timeout` by the actor's clock. Keep its `id` to cancel the call:
+/// send `cancel_atom_v, id` to the actor that the call went to.
 template <class Self>
 call_context make_context(Self* self, caf::timespan timeout = default_timeout) {
   call_context result;
@@ -46,13 +47,22 @@ auto generate(Self* self, const llm_actor& llm, llm_request request, call_contex
   return compat::request(self, llm, generate_atom_v, std::move(request), std::move(context));
 }
 
-/// Runs a chain on many inputs at once. The handle yields a `std::vector<outcome>`, one per input
-/// and in their order. When `self` dies, what is outstanding is cancelled.
+/// Runs a chain on many inputs at once, by way of `gatherer`: which is whom to send a cancel. The
+/// handle yields a `std::vector<outcome>`, one per input and in their order. When `self` dies, what
+/// is outstanding is cancelled.
+template <class Self>
+auto gather(Self* self, const gather_actor& gatherer, const chain_actor& chain,
+    std::vector<values> inputs, gather_options options, call_context context) {
+  return compat::request(self, gatherer, gather_atom_v, chain, std::move(inputs),
+      std::move(options), std::move(context));
+}
+
+/// The same by way of an actor that is made for it.
 template <class Self>
 auto gather(Self* self, const chain_actor& chain, std::vector<values> inputs,
     gather_options options, call_context context) {
-  return compat::request(self, spawn_gather(self->system()), gather_atom_v, chain,
-      std::move(inputs), std::move(options), std::move(context));
+  return gather(self, spawn_one_gather(self->system()), chain, std::move(inputs),
+      std::move(options), std::move(context));
 }
 
 // -- from a blocking scope ------------------------------------------------------------------

@@ -37,14 +37,17 @@ struct gather_state {
 
   using actor_type = hub_actor<gather_actor, gather_state>;
 
-  explicit gather_state(actor_type* self_ptr) : self(self_ptr) {}
+  gather_state(actor_type* self_ptr, bool quits_after_one)
+    : self(self_ptr), is_one_shot(quits_after_one) {}
 
   hub<gather_actor>::behavior_type make_behavior() {
     self->set_down_handler([this](const caf::down_msg& down) { on_requester_down(down.source); });
     return {
         [this](gather_atom, const chain_actor& chain, std::vector<values>& inputs,
             const gather_options& options, const call_context& context) {
-          return start(chain, std::move(inputs), options, context);
+          auto result = start(chain, std::move(inputs), options, context);
+          quit_if_done();
+          return result;
         },
         [this](cancel_atom, const call_id& id) { cancel(id); },
         replies.on_reply(),
@@ -77,20 +80,25 @@ struct gather_state {
       return promise;
     }
     jobs.emplace(job->context.id, job);
-    if (job->requester)
-      self->monitor(job->requester);
+    watch(job->requester);
+    if (context.due.has_passed(job->begin)) {
+      give_up(job, errc::timed_out, "the deadline of the gather passed");
+      return promise;
+    }
     if (!context.due.is_never())
-      job->timer = compat::run_at(self, context.due.at, [this, weak = std::weak_ptr{job}] {
-        if (auto late = weak.lock())
-          give_up(late, errc::timed_out, "the deadline of the gather passed");
-      });
+      job->timer = compat::run_at(
+          self, context.due.plus(2 * reply_table::grace), [this, weak = std::weak_ptr{job}] {
+            if (auto late = weak.lock())
+              give_up(late, errc::timed_out, "the deadline of the gather passed");
+          });
     pump(job);
     return promise;
   }
 
   void pump(const job_ptr& job) {
     while (!job->answered && job->next < job->inputs.size() &&
-           job->next - job->done < job->options.max_in_flight)
+           job->next - job->done < job->options.max_in_flight &&
+           !job->context.due.has_passed(self->clock().now()))
       call_next(job);
   }
 
@@ -157,14 +165,37 @@ struct gather_state {
         break;
       }
     job->timer.dispose();
-    if (job->requester)
-      self->demonitor(job->requester);
+    unwatch(job->requester);
     answer(*job);
+    quit_if_done();
   }
 
   static void answer(gather_job& job) {
     job.answered = true;
     job.caller.deliver(std::move(job.outcomes));
+  }
+
+  void quit_if_done() {
+    if (is_one_shot && jobs.empty())
+      self->quit();
+  }
+
+  // -- requesters ----------------------------------------------------------------------
+
+  /// One monitor a requester, however many of its gathers are under way: demonitor takes all away.
+  void watch(const caf::strong_actor_ptr& requester) {
+    if (requester && ++gathers_of[requester->address()] == 1)
+      self->monitor(requester);
+  }
+
+  void unwatch(const caf::strong_actor_ptr& requester) {
+    if (!requester)
+      return;
+    auto found = gathers_of.find(requester->address());
+    if (found != gathers_of.end() && --found->second == 0) {
+      gathers_of.erase(found);
+      self->demonitor(requester);
+    }
   }
 
   // -- giving up -----------------------------------------------------------------------
@@ -189,14 +220,20 @@ struct gather_state {
   }
 
   actor_type* self;
+  bool is_one_shot;
   reply_table replies{self, "the chain"};
+  std::map<caf::actor_addr, size_t> gathers_of;
   std::multimap<call_id, job_ptr> jobs;
 };
 
 } // namespace
 
 gather_actor spawn_gather(caf::actor_system& system) {
-  return system.spawn<gather_state::actor_type>();
+  return system.spawn<gather_state::actor_type>(false);
+}
+
+gather_actor spawn_one_gather(caf::actor_system& system) {
+  return system.spawn<gather_state::actor_type>(true);
 }
 
 } // namespace chainmail

@@ -11,4 +11,7 @@ namespace chainmail {
 /// has the ID `context.id.child(index)`. A gather whose requester dies is cancelled.
 gather_actor spawn_gather(caf::actor_system& system);
 
+/// Spawns a gather actor that takes one gather and is gone when that is over.
+gather_actor spawn_one_gather(caf::actor_system& system);
+
 } // namespace chainmail

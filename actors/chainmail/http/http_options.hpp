@@ -13,8 +13,9 @@ struct http_options {
   /// Engines, each one thread. One does 30,000 exchanges a second on loopback; more of them help
   /// when TLS keeps one thread busy.
   size_t workers = 1;
-  /// Exchanges at once, over all workers: each is one connection. 0 means 10,000, or what the limit
-  /// on open files leaves when that is less.
+  /// Exchanges at once, over all workers of this engine: each is one connection. 0 means 10,000, or
+  /// what the limit on open files leaves when that is less. Engines do not know of each other: a
+  /// process with two has to divide its open files between them.
   size_t max_in_flight = 0;
   /// Calls that wait for a place; one more is answered with errc::overloaded.
   size_t max_queued = 20'000;

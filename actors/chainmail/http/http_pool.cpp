@@ -49,15 +49,11 @@ struct http_pool_state {
       self->quit(std::move(message.reason));
     });
     return {
-        // Delegated: the answers do not pass through the pool.
         [this](fetch_atom, http_request& request, call_context& context) {
-          auto caller = self->make_response_promise<http_response>();
-          return caller.delegate(choose(), fetch_atom_v, std::move(request), std::move(context));
+          return hand_over(fetch_atom_v, std::move(request), std::move(context));
         },
         [this](stream_atom, http_request& request, sink_actor& sink, call_context& context) {
-          auto caller = self->make_response_promise<http_response>();
-          return caller.delegate(
-              choose(), stream_atom_v, std::move(request), std::move(sink), std::move(context));
+          return hand_over(stream_atom_v, std::move(request), std::move(sink), std::move(context));
         },
         [this](cancel_atom, const call_id& id) {
           for (auto& m : members)
@@ -67,14 +63,30 @@ struct http_pool_state {
     };
   }
 
-  /// The worker with the fewest calls, with one more counted.
-  http_actor& choose() {
+  /// Delegates: the answer does not pass through the pool.
+  template <class... Ts>
+  caf::result<http_response> hand_over(Ts&&... xs) {
+    auto* worker = choose();
+    if (worker == nullptr)
+      return make_failure(errc::connection_failed,
+          "an HTTP worker died and cannot be replaced; no file descriptor may be left (ulimit -n)");
+    auto caller = self->make_response_promise<http_response>();
+    return caller.delegate(*worker, std::forward<Ts>(xs)...);
+  }
+
+  /// The worker with the fewest calls, with one more counted; null when it cannot be started.
+  http_actor* choose() {
     auto best = std::min_element(members.begin(), members.end(),
         [](const member& x, const member& y) { return x.load->load() < y.load->load(); });
-    if (!best->worker)
-      employ(*best);
+    if (!best->worker) {
+      try {
+        employ(*best);
+      } catch (const std::exception&) {
+        return nullptr;
+      }
+    }
     best->load->fetch_add(1, std::memory_order_relaxed);
-    return best->worker;
+    return &best->worker;
   }
 
   void employ(member& m) {

@@ -19,7 +19,6 @@ struct resolve_gate {
 
   /// Numeric addresses and localhost need no resolver.
   bool is_exempt = false;
-  bool scout_is_out = false;
   clock::time_point fresh_until = clock::time_point::min();
 
   [[nodiscard]] bool is_open(clock::time_point now) const { return is_exempt || now < fresh_until; }

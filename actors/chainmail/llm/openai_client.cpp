@@ -87,6 +87,8 @@ struct openai_client_state {
   }
 
   caf::result<llm_result> generate(const llm_request& request, const call_context& context) {
+    if (replies.is_full())
+      return make_failure(errc::overloaded, "the LLM client has too many calls under way");
     auto call = encode(request, options);
     if (!call)
       return std::move(call.error());
@@ -95,14 +97,17 @@ struct openai_client_state {
     post.url = endpoint + query;
     // libcurl sends a POST again, by itself, when a kept connection turns out to be closed.
     auto id = context.id ? context.id : call_id::make();
-    post.headers.push_back({"Idempotency-Key", hex(id.root) + "-" + hex(id.step)});
+    // The same for each attempt at a call; another for another request of the same caller.
+    auto content = std::hash<std::string_view>{}(call->body);
+    post.headers.push_back(
+        {"Idempotency-Key", hex(id.root) + "-" + hex(id.step) + "-" + hex(content)});
     post.secrets = secrets;
     post.body = std::move(call->body);
     auto caller = self->make_response_promise<llm_result>();
     replies.ask<http_response>(
         http, context.due,
         [this, caller, &endpoint, expected = std::move(*call)](http_response& response) mutable {
-          caller.deliver(decode(expected, response, endpoint, options.key));
+          caller.deliver(decode(expected, response, endpoint, options));
         },
         [caller](caf::error& error) mutable { caller.deliver(std::move(error)); }, fetch_atom_v,
         std::move(post), context);
@@ -122,6 +127,8 @@ struct openai_client_state {
 } // namespace
 
 llm_actor spawn_openai_client(caf::actor_system& system, http_actor http, openai_options options) {
+  if (!http)
+    throw std::invalid_argument{"an LLM client needs a valid HTTP actor"};
   if (auto error = check(options))
     throw std::invalid_argument{sentence_of(error)};
   return system.spawn<openai_client_state::actor_type>(std::move(http), std::move(options));

@@ -26,9 +26,9 @@ struct openai_call {
 /// that are not JSON or that stand for a parameter of ours.
 caf::expected<openai_call> encode(const llm_request& request, const openai_options& options);
 
-/// Reads a response to `call`. Consumes the body. `endpoint` stands in the errors, and no text that
-/// equals `key` does, even if the server repeats it.
+/// Reads a response to `call`. Consumes the body. `endpoint` stands in the errors; the options' key
+/// and extra headers do not, even if the server repeats them.
 caf::expected<llm_result> decode(const openai_call& call, http_response& response,
-    const std::string& endpoint, const api_key& key);
+    const std::string& endpoint, const openai_options& options);
 
 } // namespace chainmail

@@ -35,13 +35,20 @@ std::string_view text_member(const json_value& object, const char* name) {
   return found != nullptr && found->IsString() ? view(*found) : std::string_view{};
 }
 
-/// What a server says goes to a terminal or a log: one line of bounded length, without the key.
-std::string harmless(std::string_view text, const api_key& key) {
+/// What a server says goes to a terminal or a log: one line of bounded length, without our secrets.
+/// Those go first: a cut might leave a part of one.
+std::string harmless(std::string_view text, const openai_options& options) {
   constexpr size_t longest = 400;
+  constexpr std::string_view replacement = "[key]";
   std::string result{text};
-  if (!key.empty())
-    for (size_t i; (i = result.find(key.reveal())) != std::string::npos;)
-      result.replace(i, key.reveal().size(), "[key]");
+  auto redact = [&](const std::string& secret) {
+    for (size_t i = 0; !secret.empty() && (i = result.find(secret, i)) != std::string::npos;
+         i += replacement.size())
+      result.replace(i, secret.size(), replacement);
+  };
+  redact(options.key.reveal());
+  for (const auto& header : options.extra_headers)
+    redact(header.value);
   for (auto& c : result)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       c = ' ';
@@ -58,12 +65,14 @@ std::string harmless(std::string_view text, const api_key& key) {
 struct reader {
   const openai_call& call;
   const std::string& endpoint;
-  const api_key& key;
+  const openai_options& options;
+  int32_t status;
 
   [[nodiscard]] caf::error malformed(const std::string& what) const {
     return make_failure(errc::malformed_response,
-        "the reply from " + endpoint + " is not what the API promises: " + what,
-        {200, endpoint, std::nullopt});
+        "the reply (HTTP " + std::to_string(status) + " from " + endpoint +
+            ") is not what the API promises: " + what,
+        {status, endpoint, std::nullopt});
   }
 
   // -- results ------------------------------------------------------------------------
@@ -72,7 +81,7 @@ struct reader {
     if (!json.IsObject())
       return malformed("it is not a JSON object");
     if (auto* error = member(json, "error"))
-      return malformed("HTTP 200 with an error: " + harmless(text_member(*error, "message"), key));
+      return malformed("it holds an error: " + harmless(text_member(*error, "message"), options));
     auto* choices = member(json, "choices");
     if (choices == nullptr || !choices->IsArray())
       return malformed("'choices' is missing or is no array");
@@ -113,7 +122,7 @@ struct reader {
     if (out.text.empty() && out.finish_reason == "content_filter")
       return make_failure(errc::content_filtered,
           "the provider's content filter withheld the answer (" + endpoint + ")",
-          {200, endpoint, std::nullopt});
+          {status, endpoint, std::nullopt});
     return {};
   }
 
@@ -134,8 +143,8 @@ struct reader {
     if (content == nullptr) {
       if (auto refusal = text_member(*message, "refusal"); !refusal.empty())
         return make_failure(errc::content_filtered,
-            "the model refused to answer: " + harmless(refusal, key),
-            {200, endpoint, std::nullopt});
+            "the model refused to answer: " + harmless(refusal, options),
+            {status, endpoint, std::nullopt});
       if (!message->HasMember("content") && !message->HasMember("tool_calls"))
         return malformed("'" + place + ".message.content' is missing");
       return {};
@@ -170,14 +179,14 @@ struct reader {
   /// What the server says of its error, in whichever of the usual shapes.
   [[nodiscard]] std::string server_message(const json_document& json, std::string_view body) const {
     if (json.HasParseError() || !json.IsObject())
-      return harmless(body.substr(0, 200), key);
+      return harmless(body, options);
     if (auto* error = member(json, "error")) {
       if (error->IsString())
-        return harmless(view(*error), key);
+        return harmless(view(*error), options);
       if (auto text = text_member(*error, "message"); !text.empty())
-        return harmless(text, key);
+        return harmless(text, options);
     }
-    return harmless(text_member(json, "message"), key);
+    return harmless(text_member(json, "message"), options);
   }
 
   [[nodiscard]] bool is_content_filter(const json_document& json) const {
@@ -192,7 +201,6 @@ struct reader {
 
   [[nodiscard]] caf::error failure(
       const json_document& json, const http_response& response, std::string_view body) const {
-    auto status = response.status;
     auto code = errc::bad_request;
     std::string sentence = "the endpoint refused the request";
     std::string advice;
@@ -201,8 +209,8 @@ struct reader {
       sentence = "the provider's content filter refused the prompt";
     } else if (status == 401 || status == 403) {
       code = errc::authentication;
-      sentence = key.empty() ? "the endpoint wants a key" : "the endpoint refused the key";
-      advice = "; set OPENAI_API_KEY to a key that may use this model";
+      sentence = options.key.empty() ? "the endpoint wants a key" : "the endpoint refused the key";
+      advice = "; set OPENAI_API_KEY, or openai_options::key, to a key that may use this model";
     } else if (status == 404) {
       code = errc::not_found;
       sentence = "the endpoint knows no such model or path";
@@ -219,7 +227,7 @@ struct reader {
     } else if (status >= 300 && status < 400) {
       sentence = "the endpoint redirects, and redirects are not followed";
       advice = "; set the base URL to where it points: " +
-               harmless(without_query(response.header("location")), key);
+               harmless(without_query(response.header("location")), options);
     }
     sentence += " (HTTP " + std::to_string(status) + " from " + endpoint + ")";
     if (auto said = server_message(json, body); !said.empty())
@@ -236,7 +244,7 @@ struct reader {
 } // namespace
 
 caf::expected<llm_result> decode(const openai_call& call, http_response& response,
-    const std::string& endpoint, const api_key& key) {
+    const std::string& endpoint, const openai_options& options) {
   char node_memory[4096];
   char stack_memory[1024];
   pool node_pool{node_memory, sizeof node_memory};
@@ -244,7 +252,7 @@ caf::expected<llm_result> decode(const openai_call& call, http_response& respons
   json_document json{&node_pool, 512, &stack_pool};
   // Parsing in place destroys the body, and only an error needs to quote it.
   constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
-  reader in{call, endpoint, key};
+  reader in{call, endpoint, options, response.status};
   if (response.status < 200 || response.status >= 300) {
     json.Parse<flags>(response.body.data(), response.body.size());
     return in.failure(json, response, response.body);

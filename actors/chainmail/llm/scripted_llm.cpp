@@ -65,9 +65,8 @@ struct scripted_llm_state {
     auto now = self->clock().now();
     if (context.due.has_passed(now))
       return make_failure(errc::timed_out, "the deadline passed before the call was started");
-    auto reply = script(request);
-    auto late = !context.due.is_never() && now + reply.delay > context.due.at;
-    if (late)
+    auto reply = run_script(request);
+    if (!context.due.is_never() && reply.delay > context.due.at - now)
       reply = {{}, make_failure(errc::timed_out, "the scripted reply comes after the deadline"),
           context.due.at - now};
     auto caller = self->make_response_promise<llm_result>();
@@ -82,6 +81,10 @@ struct scripted_llm_state {
       return caller;
     }
     auto ticket = next_ticket++;
+    if (reply.delay == caf::timespan{caf::infinite}) {
+      held.emplace(ticket, waiting{context.id, caller, {}});
+      return caller;
+    }
     auto timer = self->run_delayed(reply.delay, [this, ticket, answer]() mutable {
       if (held.erase(ticket) > 0)
         answer();
@@ -90,7 +93,18 @@ struct scripted_llm_state {
     return caller;
   }
 
+  scripted_reply run_script(const llm_request& request) {
+    try {
+      return script(request);
+    } catch (const std::exception& error) {
+      return {
+          {}, make_failure(errc::internal, std::string{"the script failed: "} + error.what()), {}};
+    }
+  }
+
   void cancel(const call_id& id) {
+    if (!id)
+      return;
     for (auto i = held.begin(); i != held.end();) {
       auto& [ticket, call] = *i;
       if (call.id.root != id.root || (id.step != 0 && call.id != id)) {

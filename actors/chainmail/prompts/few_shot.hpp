@@ -13,7 +13,7 @@
 
 namespace chainmail {
 
-/// Chooses the examples that fit a call's inputs.
+/// Chooses the examples that fit a call's inputs. Called like a prompt_template::partial.
 using example_selector = std::function<caf::expected<std::vector<values>>(const values& inputs)>;
 
 /// What a few-shot prompt is made of. Exactly one of `examples` and `selector` is set.

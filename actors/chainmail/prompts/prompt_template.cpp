@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <stdexcept>
 
 namespace chainmail {
@@ -73,11 +73,15 @@ caf::expected<prompt_template> prompt_template::parse(
 
 caf::expected<prompt_template> prompt_template::from_file(const std::filesystem::path& path) {
   std::ifstream file{path, std::ios::binary};
-  std::string text{std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
-  if (!file.is_open() || file.bad())
+  std::ostringstream text;
+  std::error_code ignored;
+  auto readable = file && !std::filesystem::is_directory(path, ignored);
+  if (readable && file.peek() != std::ifstream::traits_type::eof())
+    text << file.rdbuf();
+  if (!readable || !text)
     return make_failure(
         errc::invalid_input, "the prompt template file " + path.string() + " cannot be read");
-  return parse(text);
+  return parse(text.str());
 }
 
 caf::expected<prompt_template> prompt_template::from_examples(
@@ -203,6 +207,16 @@ caf::expected<std::string> prompt_template::format(const values& inputs) const {
 }
 
 caf::expected<std::string> prompt_template::format_from(const values& inputs) const {
+  // Partials and blocks are the user's code, and this runs inside actors.
+  try {
+    return format_pieces(inputs);
+  } catch (const std::exception& error) {
+    return make_failure(errc::invalid_input,
+        std::string{"a partial or a selector of the prompt failed: "} + error.what());
+  }
+}
+
+caf::expected<std::string> prompt_template::format_pieces(const values& inputs) const {
   std::string result;
   result.reserve(128);
   for (const auto& p : pieces_) {

@@ -20,10 +20,12 @@ namespace chainmail {
 /// sequences. Values go in as they are: braces in a value are never read as variables.
 class prompt_template {
 public:
-  /// Text that stands in for a variable when the inputs do not have it.
+  /// Text that stands in for a variable when the inputs do not have it. Copies of a template share
+  /// it and call it in whichever actor formats: it must be safe to call from several threads, and
+  /// quick.
   using partial = std::function<std::string()>;
 
-  /// Text that depends on all the inputs at once, such as selected examples.
+  /// Text that depends on all the inputs at once, such as selected examples. Called like a partial.
   using block = std::function<caf::expected<std::string>(const values&)>;
 
   /// Implicit, so that a string literal can be passed for a template.
@@ -79,6 +81,7 @@ private:
 
   prompt_template() = default;
 
+  [[nodiscard]] caf::expected<std::string> format_pieces(const values& inputs) const;
   caf::error append_parsed(std::string_view text);
   void append_literal(std::string_view text);
   void collect_variables();
