@@ -89,5 +89,5 @@ TEST_CASE("ten thousand calls are in flight at once, and ten thousand more after
     CHECK(stats.response().body.find("\"most_in_flight\":10000") != std::string::npos);
     CHECK(stats.response().body.find("\"connections_accepted\":10000") != std::string::npos);
   }
-  CHECK(eventually([&] { return open_files() == before; }));
+  CHECK(eventually([&] { return open_files() <= before; }));
 }

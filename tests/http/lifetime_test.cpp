@@ -335,6 +335,6 @@ TEST_CASE("an engine leaves no file open, whatever became of its calls") {
         (void)call.answer();
     }
   }
-  CHECK(eventually([&] { return server.open_connections() == 0 && open_files() == before; }, 5s));
-  CHECK(open_files() == before);
+  // Fewer: what an earlier test left may have gone meanwhile, such as a resolver's socket.
+  CHECK(eventually([&] { return server.open_connections() == 0 && open_files() <= before; }, 5s));
 }

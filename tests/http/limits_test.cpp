@@ -12,14 +12,18 @@ namespace {
 
 /// Holds each request until it is released, and notices when the client leaves.
 class patient_server {
+  std::atomic<bool> released_{false};
+  mutable std::mutex mutex_;
+  std::vector<std::string> left_;
+
 public:
+  // After what its script uses, so that its threads have ended when that goes.
   raw_server raw{[this](raw_connection& client) {
     while (auto request = client.read_request()) {
-      auto held = !request->body.starts_with("fast");
-      for (; held && !released_; held = true)
+      while (!released_ && !request->body.starts_with("fast"))
         if (client.wait_for_close(1ms)) {
           std::lock_guard guard{mutex_};
-          left_.push_back({request->body, clock::now()});
+          left_.push_back(request->body);
           return;
         } else if (!client.pause(0ms)) {
           return;
@@ -31,7 +35,7 @@ public:
 
   void release() { released_ = true; }
 
-  [[nodiscard]] bool has(size_t requests) {
+  [[nodiscard]] bool has(size_t requests) const {
     return eventually([&] { return raw.request_count() >= requests; });
   }
 
@@ -45,17 +49,10 @@ public:
   /// The bodies of the requests whose client left.
   [[nodiscard]] std::vector<std::string> left() const {
     std::lock_guard guard{mutex_};
-    std::vector<std::string> result;
-    for (const auto& [body, when] : left_)
-      result.push_back(body);
+    auto result = left_;
     std::sort(result.begin(), result.end());
     return result;
   }
-
-private:
-  std::atomic<bool> released_{false};
-  mutable std::mutex mutex_;
-  std::vector<std::pair<std::string, clock::time_point>> left_;
 };
 
 using list = std::vector<std::string>;

@@ -261,7 +261,9 @@ void curl_engine::wait(int timeout_ms) {
       mask |= CURL_CSELECT_OUT;
     if ((seen & (EPOLLERR | EPOLLHUP)) != 0)
       mask |= CURL_CSELECT_IN | CURL_CSELECT_ERR;
-    touch(*shard_by_fd_[static_cast<size_t>(fd)], fd, mask);
+    // An earlier event may have closed it.
+    if (auto* s = shard_by_fd_[static_cast<size_t>(fd)])
+      touch(*s, fd, mask);
   }
 }
 
@@ -366,6 +368,8 @@ transfer& curl_engine::idle_transfer() {
     auto& added = transfers_.emplace_back(settings_, &home);
     auto twice = static_cast<long>(2 * resolve_gate::fresh_for.count());
     curl_easy_setopt(added.handle(), CURLOPT_DNS_CACHE_TIMEOUT, twice);
+    curl_easy_setopt(added.handle(), CURLOPT_CLOSESOCKETFUNCTION, &curl_engine::on_close);
+    curl_easy_setopt(added.handle(), CURLOPT_CLOSESOCKETDATA, this);
     return added;
   }
   // The last one used: its connection is the likeliest to be still open.
@@ -416,10 +420,25 @@ int curl_engine::on_timer(CURLM*, long ms, void* s) {
   return 0;
 }
 
+/// libcurl speaks of the end of a broken-off connection's socket only after it has closed it, when
+/// the number may be another thread's already: so it closes through here.
+int curl_engine::on_close(void* engine, curl_socket_t fd) {
+  static_cast<curl_engine*>(engine)->forget_socket(fd);
+  return close(fd);
+}
+
+void curl_engine::forget_socket(curl_socket_t fd) {
+  auto index = static_cast<size_t>(fd);
+  if (index >= shard_by_fd_.size() || shard_by_fd_[index] == nullptr)
+    return;
+  shard_by_fd_[index] = nullptr;
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
 int curl_engine::on_socket(CURL*, curl_socket_t fd, int what, void* s, void* known) {
   auto& self = *static_cast<shard*>(s)->engine;
   if (what == CURL_POLL_REMOVE) {
-    epoll_ctl(self.epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+    self.forget_socket(fd);
     return 0;
   }
   auto index = static_cast<size_t>(fd);

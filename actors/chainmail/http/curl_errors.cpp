@@ -25,7 +25,7 @@ caf::error to_failure(const failed_exchange& failed) {
   auto endpoint = endpoint_of(failed.url);
   auto what = std::string{failed.method} + " " + endpoint;
   auto make = [&](errc code, std::string sentence) {
-    if (!failed.detail.empty())
+    if (!failed.detail.empty() && !failed.exceeded_limit) // then it speaks of a failed write: ours
       sentence += " (" + std::string{failed.detail} + ")";
     return make_failure(
         code, std::move(sentence), {static_cast<int32_t>(failed.status), endpoint, std::nullopt});
