@@ -100,9 +100,7 @@ private:
   void touch(shard& s, curl_socket_t fd, int mask);
   void wait(int timeout_ms);
   [[nodiscard]] int time_to_wait(clock::time_point now) const;
-  void forget_socket(curl_socket_t fd);
   static int on_timer(CURLM*, long ms, void* s);
-  static int on_close(void* engine, curl_socket_t fd);
   static int on_socket(CURL*, curl_socket_t fd, int what, void* s, void* known);
 
   http_options options_;

@@ -11,7 +11,13 @@ namespace chainmail {
 
 namespace {
 
-constexpr auto no_expect = "Expect:"; // libcurl would wait a second for "100 Continue"
+/// Part of every request. The second and third as options would be formatted anew for each, by an
+/// allocation and a loop over bytes: 5 % of the instructions of a call.
+constexpr std::array fixed_lines{
+    "Expect:", // else libcurl waits a second for "100 Continue"
+    "User-Agent: chainmail/0.1",
+    "Accept-Encoding: gzip, deflate",
+};
 
 caf::timespan microseconds_of(CURL* easy, CURLINFO what) {
   curl_off_t us = 0;
@@ -54,8 +60,7 @@ transfer::transfer(const curl_settings& settings, shard* home)
   set(CURLOPT_HEADERFUNCTION, &transfer::on_head);
   set(CURLOPT_HEADERDATA, this);
   set(CURLOPT_ERRORBUFFER, error_.data());
-  set(CURLOPT_ACCEPT_ENCODING, "");
-  set(CURLOPT_USERAGENT, "chainmail/0.1");
+  set(CURLOPT_ACCEPT_ENCODING, "gzip, deflate"); // switches decoding on; the header is a fixed line
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_->max_response_bytes));
   // Small buffers: they are most of the memory of a call in flight.
   set(CURLOPT_BUFFERSIZE, 4096L);
@@ -106,7 +111,8 @@ void transfer::chain_headers() {
   }
   nodes_.clear();
   auto add = [this](const char* text) { nodes_.push_back({const_cast<char*>(text), nullptr}); };
-  add(no_expect);
+  for (const auto* line : fixed_lines)
+    add(line);
   for (const auto& line : lines_)
     add(line.c_str());
   if (const auto& secrets = request.secrets.lines())
