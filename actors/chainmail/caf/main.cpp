@@ -4,9 +4,18 @@
 
 #include <caf/pec.hpp>
 
+#include <algorithm>
 #include <iostream>
+#include <thread>
 
 namespace chainmail {
+
+void tune_scheduler(caf::actor_system_config& config) {
+  size_t cores = std::max(std::thread::hardware_concurrency(), 1U);
+  config.set("caf.scheduler.max-threads", cores);
+  config.set("caf.work-stealing.aggressive-poll-attempts", size_t{10});
+  config.set("caf.work-stealing.moderate-poll-attempts", size_t{1});
+}
 
 std::vector<std::string> take_option(std::vector<std::string>& arguments, std::string_view name) {
   std::vector<std::string> taken;

@@ -27,6 +27,11 @@ void init_types() {
   caf::core::init_global_meta_objects();
 }
 
+/// Sets CAF's scheduler up for programs that wait more than they compute: one thread a core, and hardly
+/// any polling. The defaults (four threads at least, 25 ms of polling every 50 us before a thread
+/// sleeps) made a burst of 1,000 calls cost 1.5 times the CPU. Options given by the user still win.
+void tune_scheduler(caf::actor_system_config& config);
+
 /// Takes `name=TEXT` and `name TEXT` out of the arguments, however often they come: CAF keeps only
 /// the last of an option. `name` has its dashes.
 std::vector<std::string> take_option(std::vector<std::string>& arguments, std::string_view name);
@@ -37,12 +42,13 @@ std::vector<std::string> take_option(std::vector<std::string>& arguments, std::s
 std::optional<int> parse_options(
     caf::actor_system_config& config, std::vector<std::string> arguments);
 
-/// Parses the options into a Config (a caf::actor_system_config) and runs `body(system, config)`,
+/// Tunes the scheduler, parses the options into a Config (a caf::actor_system_config) and runs `body(system, config)`,
 /// whose result is the exit status.
 template <class Config, class Body>
 int run_main(std::vector<std::string> arguments, Body body) {
   init_types();
   Config config;
+  tune_scheduler(config);
   if (auto status = parse_options(config, std::move(arguments)))
     return *status;
   caf::actor_system system{config};
