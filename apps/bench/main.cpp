@@ -45,16 +45,20 @@ caf::expected<bench::figures> fanout(caf::actor_system& system, const bench_conf
   auto names =
       spawn_llm_chain(system, llm, "What is a good name for a company that makes {product}?");
   caf::scoped_actor self{system};
-  auto run = [&](size_t calls) {
+  auto inputs_for = [](size_t calls) {
+    return std::vector<values>(calls, {{"product", "toothpaste"}});
+  };
+  auto run = [&](std::vector<values> inputs) {
     gather_options options;
     options.max_in_flight = static_cast<uint32_t>(in_flight);
-    return gather(self, names, std::vector<values>(calls, {{"product", "toothpaste"}}), options);
+    return gather(self, names, std::move(inputs), options);
   };
   if (config.warm_up > 0)
-    if (auto warm = run(config.warm_up); !warm)
+    if (auto warm = run(inputs_for(config.warm_up)); !warm)
       return std::move(warm.error());
+  auto inputs = inputs_for(config.calls);
   bench::stopwatch watch;
-  auto outcomes = run(config.calls);
+  auto outcomes = run(std::move(inputs));
   if (!outcomes)
     return std::move(outcomes.error());
   return bench::summarize(*outcomes, watch);
