@@ -9,6 +9,7 @@
 #include <chainmail/gather/gather.hpp>
 #include <chainmail/messages.hpp>
 
+#include <caf/event_based_actor.hpp>
 #include <caf/expected.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/timespan.hpp>

@@ -3,6 +3,7 @@
 #include <chainmail/llm/scripted_llm.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/expected.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
@@ -42,7 +43,7 @@ struct scripted_llm_state {
   struct waiting {
     call_id id;
     promise caller;
-    caf::disposable timer;
+    caf::expected<llm_result> answer;
   };
 
   scripted_llm_state(llm_actor::pointer self_ptr, llm_script chosen)
@@ -70,27 +71,27 @@ struct scripted_llm_state {
       reply = {{}, make_failure(errc::timed_out, "the scripted reply comes after the deadline"),
           context.due.at - now};
     auto caller = self->make_response_promise<llm_result>();
-    auto answer = [request, reply, caller]() mutable {
-      if (reply.error)
-        caller.deliver(std::move(reply.error));
-      else
-        caller.deliver(make_result(request, reply.text));
-    };
+    auto answer = reply.error ? caf::expected<llm_result>{std::move(reply.error)}
+                              : caf::expected<llm_result>{make_result(request, reply.text)};
     if (reply.delay.count() == 0) {
-      answer();
+      caller.deliver(std::move(answer));
       return caller;
     }
     auto ticket = next_ticket++;
-    if (reply.delay == caf::timespan{caf::infinite}) {
-      held.emplace(ticket, waiting{context.id, caller, {}});
-      return caller;
-    }
-    auto timer = self->run_delayed(reply.delay, [this, ticket, answer]() mutable {
-      if (held.erase(ticket) > 0)
-        answer();
-    });
-    held.emplace(ticket, waiting{context.id, caller, std::move(timer)});
+    held.emplace(ticket, waiting{context.id, caller, std::move(answer)});
+    while_held = self;
+    if (reply.delay != caf::timespan{caf::infinite})
+      compat::run_at(self, now + reply.delay, [this, ticket] {
+        if (auto due = held.extract(ticket))
+          release(due.mapped());
+      });
     return caller;
+  }
+
+  void release(waiting& call) {
+    call.caller.deliver(std::move(call.answer));
+    if (held.empty())
+      while_held = nullptr;
   }
 
   scripted_reply run_script(const llm_request& request) {
@@ -106,20 +107,21 @@ struct scripted_llm_state {
     if (!id)
       return;
     for (auto i = held.begin(); i != held.end();) {
-      auto& [ticket, call] = *i;
-      if (call.id.root != id.root || (id.step != 0 && call.id != id)) {
-        ++i;
-        continue;
+      auto next = std::next(i);
+      if (i->second.id.root == id.root && (id.step == 0 || i->second.id == id)) {
+        auto call = held.extract(i);
+        call.mapped().answer = make_failure(errc::cancelled, "the caller gave the call up");
+        release(call.mapped());
       }
-      call.timer.dispose();
-      call.caller.deliver(make_failure(errc::cancelled, "the caller gave the call up"));
-      i = held.erase(i);
+      i = next;
     }
   }
 
   llm_actor::pointer self;
   llm_script script;
   std::map<uint64_t, waiting> held;
+  /// Calls that are held outlive the last handle, as they do with a real LLM.
+  llm_actor while_held;
   uint64_t next_ticket = 0;
 };
 

@@ -17,8 +17,8 @@ namespace chainmail {
 struct scripted_reply {
   std::string text;
   caf::error error;
-  /// By the actor's clock, so a test in virtual time need not wait for it. caf::infinite for a
-  /// reply that never comes. A finite delay keeps the LLM alive until it is over.
+  /// By the actor's clock, so a test in virtual time need not wait for it. caf::infinite for a reply
+  /// that never comes by itself.
   caf::timespan delay{0};
 };
 
