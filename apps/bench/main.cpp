@@ -26,18 +26,17 @@ struct bench_config : caf::actor_system_config {
         .add(scenario, "scenario", "what to run: fanout (llm_chain calls through gather)")
         .add(base_url, "base-url", "endpoint, such as http://127.0.0.1:8080/v1 (OPENAI_BASE_URL)")
         .add(calls, "calls", "how many calls to measure")
-        .add(in_flight, "in-flight", "how many of them at once (default: all)")
+        .add(in_flight, "in-flight", "how many of them at once (default: all, at most 10000)")
         .add(warm_up, "warm-up", "calls to make before, not measured")
         .add(json, "json", "write the figures to this file");
   }
 };
 
 caf::expected<bench::figures> fanout(caf::actor_system& system, const bench_config& config) {
-  auto in_flight = config.in_flight != 0 ? config.in_flight : config.calls;
-  http_options http;
-  http.max_in_flight =
+  auto in_flight =
       config.in_flight != 0 ? config.in_flight : std::min(config.calls, capacity_of({}));
-  http.max_queued = std::max(config.calls, config.warm_up);
+  http_options http;
+  http.max_in_flight = in_flight;
   auto endpoint = openai_options::from_environment();
   if (!config.base_url.empty())
     endpoint.base_url = config.base_url;
