@@ -20,17 +20,17 @@ enum class errc : uint8_t;
 // -- values ---------------------------------------------------------------------
 
 struct document;
+struct chat_message;
 
 /// One input or output of a chain. A `const char*` becomes text, an `int` a number.
 using value = std::variant<std::string, int64_t, double, bool, std::vector<std::string>,
-    std::vector<document>>;
+    std::vector<document>, std::vector<chat_message>>;
 
 /// The inputs or the outputs of one chain call, by name.
 using values = std::map<std::string, value, std::less<>>;
 
 // -- LLM and HTTP -----------------------------------------------------------------
 
-struct chat_message;
 struct llm_parameters;
 struct llm_request;
 struct completion;
@@ -50,17 +50,37 @@ struct outcome;
 struct gather_options;
 struct gather_progress;
 
+// -- retrieval and memory -----------------------------------------------------------
+
+struct embeddings;
+struct metadata_filter;
+struct search_options;
+struct retrieval_query;
+struct scored_document;
+struct index_status;
+struct conversation_turn;
+struct conversation;
+
 // -- atoms ------------------------------------------------------------------------
 
+struct add_atom;
 struct call_atom;
 struct cancel_atom;
 struct chunk_atom;
 struct describe_atom;
+struct embed_atom;
+struct erase_atom;
 struct fetch_atom;
 struct finished_atom;
 struct gather_atom;
 struct generate_atom;
+struct list_atom;
+struct load_atom;
 struct reply_atom;
+struct retrieve_atom;
+struct save_atom;
+struct search_atom;
+struct status_atom;
 struct stream_atom;
 struct turn_atom;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chainmail/type_ids.hpp>
+#include <chainmail/values.hpp>
 
 #include <cstdint>
 #include <map>
@@ -10,17 +11,6 @@
 #include <vector>
 
 namespace chainmail {
-
-/// One message of a chat. Roles are the provider's words: "system", "user", "assistant", "tool".
-struct chat_message {
-  std::string role;
-  std::string content;
-};
-
-template <class Inspector>
-bool inspect(Inspector& f, chat_message& x) {
-  return f.object(x).fields(f.field("role", x.role), f.field("content", x.content));
-}
 
 /// How to generate. What is not set is left to the client's defaults, then to the provider's.
 struct llm_parameters {

@@ -7,5 +7,6 @@
 #include <chainmail/errors.hpp>
 #include <chainmail/http.hpp>
 #include <chainmail/llm.hpp>
+#include <chainmail/retrieval.hpp>
 #include <chainmail/type_ids.hpp>
 #include <chainmail/values.hpp>

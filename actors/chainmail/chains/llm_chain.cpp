@@ -1,6 +1,7 @@
 // The LLM chain: format, ask, hand on.
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/chains/llm_chain.hpp>
+#include <chainmail/chains/wiring.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/expected.hpp>
@@ -16,9 +17,13 @@ struct llm_chain_state {
 
   using actor_type = hub_actor<chain_actor, llm_chain_state>;
 
-  llm_chain_state(
-      actor_type* self_ptr, llm_actor model, prompt_template tpl, llm_chain_options opts)
-    : self(self_ptr), llm(std::move(model)), prompt(std::move(tpl)), options(std::move(opts)) {}
+  llm_chain_state(actor_type* self_ptr, std::shared_ptr<const chain_description> wiring,
+      llm_actor model, prompt_template tpl, llm_chain_options opts)
+    : self(self_ptr),
+      description(std::move(wiring)),
+      llm(std::move(model)),
+      prompt(std::move(tpl)),
+      options(std::move(opts)) {}
 
   hub<chain_actor>::behavior_type make_behavior() {
     return {
@@ -29,9 +34,7 @@ struct llm_chain_state {
             const call_context&) -> caf::result<values> {
           return make_failure(errc::unsupported, "chains do not stream yet: send a call instead");
         },
-        [this](describe_atom) {
-          return chain_description{prompt.input_variables(), {options.output_key}};
-        },
+        [this](describe_atom) { return *description; },
         [this](cancel_atom, const call_id& id) { compat::send(self, llm, cancel_atom_v, id); },
         replies.on_reply(),
     };
@@ -83,6 +86,7 @@ struct llm_chain_state {
   }
 
   actor_type* self;
+  std::shared_ptr<const chain_description> description;
   reply_table replies{self, "the LLM"};
   llm_actor llm;
   prompt_template prompt;
@@ -95,8 +99,10 @@ chain_actor spawn_llm_chain(
     caf::actor_system& system, llm_actor llm, prompt_template prompt, llm_chain_options options) {
   if (!llm)
     throw std::invalid_argument{"an LLM chain needs a valid LLM actor"};
-  return system.spawn<llm_chain_state::actor_type>(
-      std::move(llm), std::move(prompt), std::move(options));
+  auto wiring = std::make_shared<const chain_description>(
+      chain_description{prompt.input_variables(), {options.output_key}});
+  return system.spawn<described_actor<llm_chain_state::actor_type>>(
+      wiring, wiring, std::move(llm), std::move(prompt), std::move(options));
 }
 
 } // namespace chainmail

@@ -1,0 +1,180 @@
+// The life of a job, and the actor around a chain's state.
+#include <chainmail/chains/chain_job.hpp>
+#include <chainmail/chains/wiring.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/expected.hpp>
+
+namespace chainmail {
+
+// -- one job --------------------------------------------------------------------------
+
+chain_job::chain_job(chain_jobs& all, uint64_t number, values given, call_context context,
+    caf::typed_response_promise<values> caller)
+  : inputs(std::move(given)),
+    all_(all),
+    number_(number),
+    context_(std::move(context)),
+    caller_(std::move(caller)) {
+}
+
+bool chain_job::begin_step(uint64_t step, const caf::strong_actor_ptr& to) {
+  if (is_over_)
+    return false;
+  if (context_.due.has_passed(all_.self()->clock().now())) {
+    fail(make_failure(errc::timed_out, "the deadline passed before the chain's next step"));
+    return false;
+  }
+  if (all_.replies().is_full()) {
+    fail(make_failure(errc::overloaded, "the chain has too many steps under way"));
+    return false;
+  }
+  outstanding_.emplace(step, to);
+  return true;
+}
+
+void chain_job::answer(values outputs) {
+  if (is_over_)
+    return;
+  end();
+  caller_.deliver(std::move(outputs));
+}
+
+void chain_job::fail(caf::error why) {
+  if (is_over_)
+    return;
+  end();
+  caller_.deliver(std::move(why));
+}
+
+void chain_job::cancel() {
+  fail(make_failure(errc::cancelled, "the caller gave the call up"));
+}
+
+/// Steps that are still outstanding are of no use to anyone.
+void chain_job::end() {
+  is_over_ = true;
+  all_.under_way_.erase({context_.id, number_});
+  for (const auto& [step, to] : outstanding_)
+    compat::anon_send(caf::actor_cast<caf::actor>(to), cancel_atom_v, context_.id.child(step));
+  outstanding_.clear();
+}
+
+// -- all jobs of a chain --------------------------------------------------------------
+
+caf::expected<job_ptr> chain_jobs::start(
+    values inputs, const call_context& context, caf::typed_response_promise<values> caller) {
+  if (context.due.has_passed(self_->clock().now()))
+    return make_failure(errc::timed_out, "the deadline passed before the chain was started");
+  if (replies_.is_full())
+    return make_failure(errc::overloaded, "the chain has too many steps under way");
+  auto own = context;
+  if (!own.id)
+    own.id = call_id::make(); // so that its steps can be cancelled
+  auto job = std::make_shared<chain_job>(
+      *this, next_number_++, std::move(inputs), std::move(own), std::move(caller));
+  under_way_.emplace(std::pair{job->context().id, next_number_ - 1}, job.get());
+  return job;
+}
+
+void chain_jobs::cancel(const call_id& id) {
+  if (!id)
+    return;
+  std::vector<job_ptr> chosen;
+  for (auto i = under_way_.lower_bound({id, 0}); i != under_way_.end(); ++i) {
+    if (i->first.first.root != id.root || (id.step != 0 && i->first.first != id))
+      break;
+    chosen.push_back(i->second->shared_from_this());
+  }
+  for (const auto& job : chosen)
+    job->cancel();
+}
+
+// -- the actor ------------------------------------------------------------------------
+
+namespace {
+
+struct stepwise_chain_state {
+  static constexpr const char* name = "chainmail.chain";
+
+  using actor_type = hub_actor<chain_actor, stepwise_chain_state>;
+
+  stepwise_chain_state(actor_type* self_ptr, std::shared_ptr<const chain_description> wiring,
+      std::unique_ptr<chain_state> logic)
+    : self(self_ptr), description(std::move(wiring)), state(std::move(logic)) {}
+
+  hub<chain_actor>::behavior_type make_behavior() {
+    return {
+        [this](call_atom, values& inputs, const call_context& context) {
+          return call(std::move(inputs), context);
+        },
+        [](stream_atom, const values&, const sink_actor&,
+            const call_context&) -> caf::result<values> {
+          return make_failure(errc::unsupported, "chains do not stream yet: send a call instead");
+        },
+        [this](describe_atom) { return *description; },
+        [this](cancel_atom, const call_id& id) { jobs.cancel(id); },
+        jobs.replies().on_reply(),
+    };
+  }
+
+  caf::result<values> call(values inputs, const call_context& context) {
+    if (auto error = check_inputs(*description, inputs))
+      return error;
+    auto caller = self->make_response_promise<values>();
+    auto job = jobs.start(std::move(inputs), context, caller);
+    if (!job) {
+      caller.deliver(std::move(job.error()));
+      return caller;
+    }
+    try {
+      state->run(*job);
+    } catch (const std::exception& error) {
+      (*job)->fail(make_failure(errc::internal, std::string{"the chain failed: "} + error.what()));
+    }
+    return caller;
+  }
+
+  actor_type* self;
+  std::shared_ptr<const chain_description> description;
+  std::unique_ptr<chain_state> state;
+  chain_jobs jobs{self};
+};
+
+} // namespace
+
+chain_actor spawn_chain(
+    caf::actor_system& system, chain_description description, std::unique_ptr<chain_state> state) {
+  description.input_keys = sorted_keys(std::move(description.input_keys));
+  description.output_keys = sorted_keys(std::move(description.output_keys));
+  auto wiring = std::make_shared<const chain_description>(std::move(description));
+  return system.spawn<described_actor<stepwise_chain_state::actor_type>>(
+      wiring, wiring, std::move(state));
+}
+
+// -- bounded steps --------------------------------------------------------------------
+
+bounded_steps::bounded_steps(job_ptr job, size_t count, size_t at_once,
+    std::function<void(bounded_steps&, size_t)> start, std::function<void()> all_done)
+  : job_(std::move(job)),
+    count_(count),
+    at_once_(at_once),
+    start_(std::move(start)),
+    all_done_(std::move(all_done)) {
+}
+
+void bounded_steps::pump() {
+  if (count_ == 0 && all_done_)
+    std::exchange(all_done_, nullptr)();
+  while (!job_->is_over() && next_ < count_ && next_ - done_ < at_once_)
+    start_(*this, next_++);
+}
+
+void bounded_steps::finished_one() {
+  if (++done_ == count_)
+    std::exchange(all_done_, nullptr)();
+  else
+    pump();
+}
+
+} // namespace chainmail

@@ -1,0 +1,148 @@
+// What chains of several steps are made of: a state that runs jobs, one job a call, whose steps are
+// requests to other actors.
+#pragma once
+
+#include <chainmail/caf/reply_table.hpp>
+#include <chainmail/messages.hpp>
+
+#include <caf/fwd.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+namespace chainmail {
+
+class chain_jobs;
+
+/// One call of a chain under way. It is over once it was answered, failed or cancelled; what comes
+/// back to its steps after that is dropped. Use it inside its actor only.
+class chain_job : public std::enable_shared_from_this<chain_job> {
+public:
+  chain_job(chain_jobs& all, uint64_t number, values given, call_context context,
+      caf::typed_response_promise<values> caller);
+
+  /// What the call was given; whoever runs the job may move from it.
+  values inputs;
+
+  [[nodiscard]] const call_context& context() const { return context_; }
+  [[nodiscard]] bool is_over() const { return is_over_; }
+
+  /// Sends a request with a call_context of its own as its last argument. `on_result(Result&)` runs
+  /// with the answer unless the job is over by then; an error ends the job.
+  template <class Result, class Handle, class OnResult, class... Ts>
+  void ask(const Handle& to, OnResult on_result, Ts&&... xs) {
+    try_ask<Result>(
+        to, std::move(on_result), [this](caf::error& error) { fail(std::move(error)); },
+        std::forward<Ts>(xs)...);
+  }
+
+  /// The same, with the error going to `on_error(caf::error&)`.
+  template <class Result, class Handle, class OnResult, class OnError, class... Ts>
+  void try_ask(const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs);
+
+  void answer(values outputs);
+  void fail(caf::error why);
+
+  /// Ends the job with errc::cancelled, and its outstanding steps with it.
+  void cancel();
+
+private:
+  void end();
+  bool begin_step(uint64_t step, const caf::strong_actor_ptr& to);
+
+  chain_jobs& all_;
+  uint64_t number_;
+  call_context context_;
+  caf::typed_response_promise<values> caller_;
+  uint64_t steps_ = 0;
+  /// Whom to send a cancel.
+  std::unordered_map<uint64_t, caf::strong_actor_ptr> outstanding_;
+  bool is_over_ = false;
+};
+
+using job_ptr = std::shared_ptr<chain_job>;
+
+/// The calls that one chain has under way. Lives in the state of the chain's actor.
+class chain_jobs {
+public:
+  explicit chain_jobs(caf::scheduled_actor* self) : self_(self), replies_(self, "a step's actor") {}
+
+  /// Starts a job, unless the deadline has passed or too many are under way.
+  caf::expected<job_ptr> start(
+      values inputs, const call_context& context, caf::typed_response_promise<values> caller);
+
+  void cancel(const call_id& id);
+
+  [[nodiscard]] caf::scheduled_actor* self() const { return self_; }
+  [[nodiscard]] reply_table& replies() { return replies_; }
+
+private:
+  friend class chain_job;
+
+  caf::scheduled_actor* self_;
+  reply_table replies_;
+  uint64_t next_number_ = 0;
+  std::map<std::pair<call_id, uint64_t>, chain_job*> under_way_;
+};
+
+/// What is special about a chain of several steps: the rest is the same for all.
+class chain_state {
+public:
+  virtual ~chain_state() = default;
+
+  /// Runs one call, whose inputs are complete: ends, now or after any number of steps, in
+  /// job->answer or job->fail. Exceptions become errc::internal.
+  virtual void run(const job_ptr& job) = 0;
+};
+
+/// Spawns the actor around a state.
+chain_actor spawn_chain(
+    caf::actor_system& system, chain_description description, std::unique_ptr<chain_state> state);
+
+/// Steps of which a bounded number is outstanding: the map of map_reduce, the branches of a
+/// parallel chain.
+class bounded_steps : public std::enable_shared_from_this<bounded_steps> {
+public:
+  /// `start(steps, index)` begins one step, and what ends it calls steps.finished_one() (by way of
+  /// shared_from_this). `all_done` runs once, after the last. `at_once` is at least 1.
+  bounded_steps(job_ptr job, size_t count, size_t at_once,
+      std::function<void(bounded_steps&, size_t)> start, std::function<void()> all_done);
+
+  void pump();
+  void finished_one();
+
+private:
+  job_ptr job_;
+  size_t count_;
+  size_t at_once_;
+  size_t next_ = 0;
+  size_t done_ = 0;
+  std::function<void(bounded_steps&, size_t)> start_;
+  std::function<void()> all_done_;
+};
+
+// -- implementation -----------------------------------------------------------------------
+
+template <class Result, class Handle, class OnResult, class OnError, class... Ts>
+void chain_job::try_ask(const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
+  auto step = steps_++;
+  if (!begin_step(step, caf::actor_cast<caf::strong_actor_ptr>(to)))
+    return;
+  auto job = shared_from_this();
+  all_.replies().ask<Result>(
+      to, context_.due,
+      [job, step, on_result = std::move(on_result)](Result& result) mutable {
+        if (job->outstanding_.erase(step) != 0)
+          on_result(result);
+      },
+      [job, step, on_error = std::move(on_error)](caf::error& error) mutable {
+        if (job->outstanding_.erase(step) != 0)
+          on_error(error);
+      },
+      std::forward<Ts>(xs)..., context_.child(step));
+}
+
+} // namespace chainmail

@@ -1,0 +1,80 @@
+// Asking chains for their wiring, and holding it against what is there.
+#include <chainmail/caf/compat.hpp>
+#include <chainmail/chains/wiring.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/expected.hpp>
+
+#include <algorithm>
+#include <future>
+#include <memory>
+#include <stdexcept>
+
+namespace chainmail {
+
+namespace {
+
+chain_description ask_by_message(
+    caf::actor_system& system, const chain_actor& chain, const std::string& slot) {
+  constexpr auto patience = std::chrono::seconds{10};
+  auto promise = std::make_shared<std::promise<caf::expected<chain_description>>>();
+  auto answer = promise->get_future();
+  system.spawn([chain, promise](caf::event_based_actor* self) {
+    compat::request(self, chain, describe_atom_v)
+        .then([promise](chain_description& found) { promise->set_value(std::move(found)); },
+            [promise](caf::error& error) { promise->set_value(std::move(error)); });
+  });
+  if (answer.wait_for(patience) != std::future_status::ready)
+    throw std::invalid_argument{slot + " did not say within 10 s which inputs and outputs it has"};
+  auto found = answer.get();
+  if (!found)
+    throw std::invalid_argument{slot + " does not say which inputs and outputs it has: " +
+                                describe(to_failure(found.error(), "the chain"))};
+  return std::move(*found);
+}
+
+} // namespace
+
+chain_description describe(
+    caf::actor_system& system, const chain_actor& chain, const std::string& slot) {
+  if (!chain)
+    throw std::invalid_argument{slot + " needs a valid chain handle"};
+  auto* actor = caf::actor_cast<caf::abstract_actor*>(chain);
+  if (auto* local = dynamic_cast<const described*>(actor))
+    return local->description();
+  return ask_by_message(system, chain, slot);
+}
+
+std::string only_output(const chain_description& chain, const std::string& slot) {
+  if (chain.output_keys.size() != 1)
+    throw std::invalid_argument{slot + " must have exactly one output, but it has " +
+                                std::to_string(chain.output_keys.size())};
+  return chain.output_keys.front();
+}
+
+bool takes(const chain_description& chain, const std::string& key) {
+  return std::ranges::find(chain.input_keys, key) != chain.input_keys.end();
+}
+
+caf::error check_inputs(const chain_description& chain, const values& inputs) {
+  std::string missing;
+  size_t count = 0;
+  for (const auto& key : chain.input_keys)
+    if (!inputs.contains(key)) {
+      missing += (count++ == 0 ? "'" : ", '") + key + "'";
+    }
+  if (count == 0)
+    return {};
+  return make_failure(errc::missing_input,
+      (count == 1 ? "the chain needs the input " : "the chain needs the inputs ") + missing);
+}
+
+std::vector<std::string> sorted_keys(std::vector<std::string> keys) {
+  std::ranges::sort(keys);
+  auto [first, last] = std::ranges::unique(keys);
+  keys.erase(first, last);
+  return keys;
+}
+
+} // namespace chainmail

@@ -1,0 +1,61 @@
+// Which inputs chains need and which outputs they give, known before the first call.
+#pragma once
+
+#include <chainmail/messages.hpp>
+
+#include <caf/error.hpp>
+#include <caf/fwd.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace chainmail {
+
+/// The side of a chain of this process that says its wiring without being asked by message.
+class described {
+public:
+  virtual ~described() = default;
+
+  /// Never changes, and may be read from any thread.
+  [[nodiscard]] virtual const chain_description& description() const noexcept = 0;
+};
+
+/// A chain's actor that is described. `Base` takes what comes after the description.
+template <class Base>
+class described_actor : public Base, public described {
+public:
+  template <class... Ts>
+  described_actor(
+      caf::actor_config& config, std::shared_ptr<const chain_description> wiring, Ts&&... xs)
+    : Base(config, std::forward<Ts>(xs)...), wiring_(std::move(wiring)) {}
+
+  [[nodiscard]] const chain_description& description() const noexcept override { return *wiring_; }
+
+private:
+  /// Outlives the state, which goes when the actor quits.
+  std::shared_ptr<const chain_description> wiring_;
+};
+
+/// The wiring of a chain: at once for chainmail's own chains in this process. Others (chains of
+/// other nodes, your own actors) are asked, and the calling thread waits for their answer.
+/// @throws std::invalid_argument for an invalid handle, or one that gives no description within
+/// 10 s; `slot` names it in the sentence: "the map chain".
+chain_description describe(
+    caf::actor_system& system, const chain_actor& chain, const std::string& slot);
+
+/// The only output of a chain.
+/// @throws std::invalid_argument when it has none or several.
+std::string only_output(const chain_description& chain, const std::string& slot);
+
+/// True when the chain needs this input.
+bool takes(const chain_description& chain, const std::string& key);
+
+/// errc::missing_input, naming all that the description needs and the inputs lack.
+caf::error check_inputs(const chain_description& chain, const values& inputs);
+
+/// Sorted, each once: what descriptions hold.
+std::vector<std::string> sorted_keys(std::vector<std::string> keys);
+
+} // namespace chainmail
