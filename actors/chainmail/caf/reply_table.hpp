@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <type_traits>
 #include <unordered_map>
 
 namespace chainmail {
@@ -36,7 +37,7 @@ public:
   /// Law 5. Far more than an engine takes; reached when a receiver does not answer.
   static constexpr size_t capacity = 100'000;
 
-  /// Sends a request. Exactly one of `on_result(Result&)` and `on_error(caf::error&)` runs: with
+  /// Sends a request. Exactly one of `on_result(Result&)` (nothing for void) and `on_error(caf::error&)` runs: with
   /// the answer, or with errc::timed_out when `due` and the grace pass first, or with
   /// errc::shut_down when the receiver is gone.
   template <class Result, class Handle, class OnResult, class OnError, class... Ts>
@@ -45,12 +46,15 @@ public:
     insert(id.response_id().integer_value(), due,
         [this, on_result = std::move(on_result), on_error = std::move(on_error)](
             caf::message& reply) mutable {
-          if (auto result = caf::make_typed_message_view<Result>(reply)) {
-            on_result(caf::get<0>(result));
+          if constexpr (std::is_void_v<Result>) {
+            if (reply.empty())
+              return on_result();
           } else {
-            auto error = error_in(reply);
-            on_error(error);
+            if (auto result = caf::make_typed_message_view<Result>(reply))
+              return on_result(caf::get<0>(result));
           }
+          auto error = error_in(reply);
+          on_error(error);
         });
     caf::actor_cast<caf::abstract_actor*>(to)->enqueue(
         compat::make_element(caf::strong_actor_ptr{self_->ctrl()}, id, std::forward<Ts>(xs)...),

@@ -30,7 +30,7 @@ public:
   [[nodiscard]] const call_context& context() const { return context_; }
   [[nodiscard]] bool is_over() const { return is_over_; }
 
-  /// Sends a request with a call_context of its own as its last argument. `on_result(Result&)` runs
+  /// Sends a request with a call_context of its own as its last argument. `on_result(Result&)` (nothing for void) runs
   /// with the answer unless the job is over by then; an error ends the job.
   template <class Result, class Handle, class OnResult, class... Ts>
   void ask(const Handle& to, OnResult on_result, Ts&&... xs) {
@@ -134,9 +134,9 @@ void chain_job::try_ask(const Handle& to, OnResult on_result, OnError on_error, 
   auto job = shared_from_this();
   all_.replies().ask<Result>(
       to, context_.due,
-      [job, step, on_result = std::move(on_result)](Result& result) mutable {
+      [job, step, on_result = std::move(on_result)](auto&... result) mutable {
         if (job->outstanding_.erase(step) != 0)
-          on_result(result);
+          on_result(result...);
       },
       [job, step, on_error = std::move(on_error)](caf::error& error) mutable {
         if (job->outstanding_.erase(step) != 0)

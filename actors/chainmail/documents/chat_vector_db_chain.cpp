@@ -1,0 +1,203 @@
+// Remember, condense, retrieve, answer, remember.
+#include <chainmail/chains/chain_job.hpp>
+#include <chainmail/chains/llm_chain.hpp>
+#include <chainmail/chains/wiring.hpp>
+#include <chainmail/documents/chat_history.hpp>
+#include <chainmail/documents/chat_vector_db_chain.hpp>
+#include <chainmail/documents/documents_slot.hpp>
+#include <chainmail/documents/qa_prompts.hpp>
+#include <chainmail/memory/show_conversation.hpp>
+
+#include <caf/expected.hpp>
+
+#include <stdexcept>
+
+namespace chainmail {
+
+void cut_documents(
+    std::vector<scored_document>& documents, size_t most, const token_measure& count_tokens) {
+  size_t total = 0;
+  for (auto i = documents.begin(); i != documents.end(); ++i) {
+    total += count_tokens(i->found.content);
+    if (total > most) {
+      documents.erase(i, documents.end());
+      return;
+    }
+  }
+}
+
+namespace {
+
+constexpr auto chat_history = "chat_history";
+
+/// One question on its way.
+struct chat_call {
+  job_ptr job;
+  /// As the human put it.
+  std::string question;
+  /// Empty when nothing is to be remembered.
+  std::string conversation_key;
+  values inputs;
+  std::vector<document> sources;
+};
+
+using call_ptr = std::shared_ptr<chat_call>;
+
+class chat_vector_db_state : public chain_state {
+public:
+  chat_vector_db_state(retriever_actor retriever, std::string condensed_output,
+      std::string answer_output, chat_vector_db_options options)
+    : retriever_(std::move(retriever)),
+      condensed_output_(std::move(condensed_output)),
+      answer_output_(std::move(answer_output)),
+      options_(std::move(options)) {}
+
+  void run(const job_ptr& job) override {
+    auto call = std::make_shared<chat_call>();
+    call->job = job;
+    call->inputs = std::move(job->inputs);
+    auto question = get_text(call->inputs, "question");
+    if (!question)
+      return job->fail(std::move(question.error()));
+    call->question = std::move(*question);
+    if (options_.memory) {
+      auto key = read_key(call->inputs);
+      if (!key)
+        return job->fail(std::move(key.error()));
+      call->conversation_key = std::move(*key);
+    }
+    if (auto given = call->inputs.find(chat_history); given != call->inputs.end()) {
+      auto history = read_chat_history(given->second);
+      if (!history)
+        return job->fail(std::move(history.error()));
+      condense(call, *history);
+    } else if (options_.memory) {
+      job->ask<conversation>(
+          options_.memory, [this, call](conversation& history) { condense(call, history); },
+          load_atom_v, call->conversation_key);
+    } else {
+      condense(call, {});
+    }
+  }
+
+private:
+  static caf::expected<std::string> read_key(const values& inputs) {
+    if (!inputs.contains("conversation"))
+      return std::string{"default"};
+    auto key = get_text(inputs, "conversation");
+    if (key && key->empty())
+      return make_failure(errc::invalid_input, "the input 'conversation' is empty");
+    return key;
+  }
+
+  void condense(const call_ptr& call, const conversation& history) {
+    auto text = show_conversation(history);
+    auto is_first = text.empty();
+    call->inputs.insert_or_assign(chat_history, std::move(text));
+    if (is_first)
+      return retrieve(call, call->question);
+    call->job->ask<values>(
+        options_.condense_chain,
+        [this, call](values& found) {
+          auto standalone = take_text(found, condensed_output_, "the condense chain");
+          if (!standalone)
+            return call->job->fail(std::move(standalone.error()));
+          retrieve(call, std::move(*standalone));
+        },
+        call_atom_v, call->inputs);
+  }
+
+  void retrieve(const call_ptr& call, std::string standalone) {
+    retrieval_query wanted{standalone, options_.k, {}};
+    call->inputs.insert_or_assign("question", std::move(standalone));
+    call->job->ask<std::vector<scored_document>>(
+        retriever_, [this, call](std::vector<scored_document>& found) { answer(call, found); },
+        retrieve_atom_v, std::move(wanted));
+  }
+
+  void answer(const call_ptr& call, std::vector<scored_document>& found) {
+    if (options_.max_tokens_limit > 0)
+      cut_documents(found, options_.max_tokens_limit, options_.count_tokens);
+    std::vector<document> documents;
+    for (auto& one : found)
+      documents.push_back(std::move(one.found));
+    if (options_.return_source_documents)
+      call->sources = documents;
+    call->inputs.insert_or_assign(input_documents, std::move(documents));
+    call->job->ask<values>(
+        options_.documents_chain,
+        [this, call](values& outputs) {
+          auto text = take_text(outputs, answer_output_, "the documents chain");
+          if (!text)
+            return call->job->fail(std::move(text.error()));
+          remember(call, std::move(*text));
+        },
+        call_atom_v, std::move(call->inputs));
+  }
+
+  void remember(const call_ptr& call, std::string text) {
+    if (!options_.memory)
+      return finish(*call, std::move(text));
+    conversation_turn turn{std::move(call->question), text};
+    call->job->ask<void>(
+        options_.memory,
+        [this, call, text = std::move(text)]() mutable { finish(*call, std::move(text)); },
+        save_atom_v, call->conversation_key, std::move(turn));
+  }
+
+  void finish(chat_call& call, std::string text) const {
+    values outputs;
+    outputs.emplace("answer", std::move(text));
+    if (options_.return_source_documents)
+      outputs.emplace("source_documents", std::move(call.sources));
+    call.job->answer(std::move(outputs));
+  }
+
+  retriever_actor retriever_;
+  std::string condensed_output_;
+  std::string answer_output_;
+  chat_vector_db_options options_;
+};
+
+} // namespace
+
+chain_actor spawn_chat_vector_db_chain(caf::actor_system& system, llm_actor llm,
+    retriever_actor retriever, chat_vector_db_options options) {
+  if (!retriever)
+    throw std::invalid_argument{"a retrieval chain needs a valid retriever actor"};
+  if (options.k == 0)
+    throw std::invalid_argument{"chat_vector_db_options::k must be at least 1"};
+  if (!options.condense_chain) {
+    llm_chain_options how;
+    how.parameters = options.qa.parameters;
+    auto prompt = options.condense_prompt ? *options.condense_prompt
+                                          : prompt_template{prompts::condense_question};
+    options.condense_chain = spawn_llm_chain(system, llm, std::move(prompt), std::move(how));
+  }
+  if (!options.count_tokens)
+    options.count_tokens = options.qa.count_tokens;
+  if (!options.documents_chain)
+    options.documents_chain =
+        spawn_qa_chain(system, std::move(llm), options.type, std::move(options.qa));
+  auto condense = describe(system, options.condense_chain, "the condense chain");
+  auto answer = describe(system, options.documents_chain, "the documents chain");
+  for (const auto* key : {chat_history, "question"})
+    if (!takes(condense, key))
+      throw std::invalid_argument{std::string{"the condense chain does not take '"} + key + "'"};
+  if (!takes(answer, input_documents))
+    throw std::invalid_argument{"the documents chain does not take 'input_documents'"};
+  auto condensed_output = only_output(condense, "the condense chain");
+  auto answer_output = only_output(answer, "the documents chain");
+  chain_description description{{"question"}, {"answer"}};
+  for (const auto* wiring : {&condense, &answer})
+    for (const auto& key : wiring->input_keys)
+      if (key != input_documents && key != chat_history)
+        description.input_keys.push_back(key);
+  if (options.return_source_documents)
+    description.output_keys.emplace_back("source_documents");
+  return spawn_chain(system, std::move(description),
+      std::make_unique<chat_vector_db_state>(std::move(retriever), std::move(condensed_output),
+          std::move(answer_output), std::move(options)));
+}
+
+} // namespace chainmail

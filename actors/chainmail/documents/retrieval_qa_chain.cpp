@@ -1,0 +1,108 @@
+// Retrieve, answer.
+#include <chainmail/chains/chain_job.hpp>
+#include <chainmail/chains/wiring.hpp>
+#include <chainmail/documents/documents_slot.hpp>
+#include <chainmail/documents/retrieval_qa_chain.hpp>
+
+#include <caf/expected.hpp>
+
+#include <stdexcept>
+
+namespace chainmail {
+
+namespace {
+
+class retrieval_qa_state : public chain_state {
+public:
+  retrieval_qa_state(retriever_actor retriever, chain_actor documents_chain,
+      std::string only_output, uint32_t k, bool return_documents)
+    : retriever_(std::move(retriever)),
+      documents_chain_(std::move(documents_chain)),
+      only_output_(std::move(only_output)),
+      k_(k),
+      return_documents_(return_documents) {}
+
+  void run(const job_ptr& job) override {
+    auto query = get_text(job->inputs, "query");
+    if (!query)
+      return job->fail(std::move(query.error()));
+    retrieval_query wanted{*query, k_, {}};
+    job->ask<std::vector<scored_document>>(
+        retriever_,
+        [this, job, question = std::move(*query)](std::vector<scored_document>& found) mutable {
+          answer(job, std::move(question), found);
+        },
+        retrieve_atom_v, std::move(wanted));
+  }
+
+private:
+  void answer(const job_ptr& job, std::string question, std::vector<scored_document>& found) const {
+    std::vector<document> documents;
+    for (auto& one : found)
+      documents.push_back(std::move(one.found));
+    std::vector<document> sources;
+    if (return_documents_)
+      sources = documents;
+    auto inputs = std::move(job->inputs);
+    inputs.insert_or_assign("question", std::move(question));
+    inputs.insert_or_assign(input_documents, std::move(documents));
+    job->ask<values>(
+        documents_chain_,
+        [this, job, sources = std::move(sources)](values& outputs) mutable {
+          if (!only_output_.empty()) {
+            auto text = outputs.extract(only_output_);
+            if (!text)
+              return job->fail(make_failure(errc::malformed_response,
+                  "the documents chain answered without its output '" + only_output_ + "'"));
+            text.key() = "result";
+            outputs.clear();
+            outputs.insert(std::move(text));
+          }
+          if (return_documents_)
+            outputs.insert_or_assign("source_documents", std::move(sources));
+          job->answer(std::move(outputs));
+        },
+        call_atom_v, std::move(inputs));
+  }
+
+  retriever_actor retriever_;
+  chain_actor documents_chain_;
+  /// Empty when the outputs go out under their own names.
+  std::string only_output_;
+  uint32_t k_;
+  bool return_documents_;
+};
+
+} // namespace
+
+chain_actor spawn_retrieval_qa_chain(caf::actor_system& system, llm_actor llm,
+    retriever_actor retriever, retrieval_qa_options options) {
+  if (!retriever)
+    throw std::invalid_argument{"a retrieval chain needs a valid retriever actor"};
+  if (options.k == 0)
+    throw std::invalid_argument{"retrieval_qa_options::k must be at least 1"};
+  if (!options.documents_chain)
+    options.documents_chain =
+        spawn_qa_chain(system, std::move(llm), options.type, std::move(options.qa));
+  auto wiring = describe(system, options.documents_chain, "the documents chain");
+  if (!takes(wiring, input_documents))
+    throw std::invalid_argument{"the documents chain does not take 'input_documents'"};
+  chain_description description{{"query"}, {}};
+  for (auto& key : wiring.input_keys)
+    if (key != input_documents && key != "question")
+      description.input_keys.push_back(std::move(key));
+  std::string only;
+  if (wiring.output_keys.size() == 1) {
+    only = wiring.output_keys.front();
+    description.output_keys.emplace_back("result");
+  } else {
+    description.output_keys = std::move(wiring.output_keys);
+  }
+  if (options.return_source_documents)
+    description.output_keys.emplace_back("source_documents");
+  return spawn_chain(system, std::move(description),
+      std::make_unique<retrieval_qa_state>(std::move(retriever), std::move(options.documents_chain),
+          std::move(only), options.k, options.return_source_documents));
+}
+
+} // namespace chainmail
