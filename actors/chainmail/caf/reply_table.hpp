@@ -37,8 +37,8 @@ public:
   /// Law 5. Far more than an engine takes; reached when a receiver does not answer.
   static constexpr size_t capacity = 100'000;
 
-  /// Sends a request. Exactly one of `on_result(Result&)` (nothing for void) and `on_error(caf::error&)` runs: with
-  /// the answer, or with errc::timed_out when `due` and the grace pass first, or with
+  /// Sends a request. Exactly one of `on_result(Result&)` (nothing for void) and
+  /// `on_error(caf::error&)` runs: with the answer, or with errc::timed_out when `due` and the grace pass first, or with
   /// errc::shut_down when the receiver is gone.
   template <class Result, class Handle, class OnResult, class OnError, class... Ts>
   void ask(const Handle& to, deadline due, OnResult on_result, OnError on_error, Ts&&... xs) {

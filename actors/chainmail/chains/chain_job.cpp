@@ -18,6 +18,11 @@ chain_job::chain_job(chain_jobs& all, uint64_t number, values given, call_contex
     caller_(std::move(caller)) {
 }
 
+chain_job::~chain_job() {
+  if (!is_over_)
+    all_.under_way_.erase({context_.id, number_});
+}
+
 bool chain_job::begin_step(uint64_t step, const caf::strong_actor_ptr& to) {
   if (is_over_)
     return false;
@@ -49,6 +54,10 @@ void chain_job::fail(caf::error why) {
 
 void chain_job::cancel() {
   fail(make_failure(errc::cancelled, "the caller gave the call up"));
+}
+
+void chain_job::fail_by_exception(const char* what) {
+  fail(make_failure(errc::internal, std::string{"the chain failed: "} + what));
 }
 
 /// Steps that are still outstanding are of no use to anyone.
@@ -127,18 +136,15 @@ struct stepwise_chain_state {
       caller.deliver(std::move(job.error()));
       return caller;
     }
-    try {
-      state->run(*job);
-    } catch (const std::exception& error) {
-      (*job)->fail(make_failure(errc::internal, std::string{"the chain failed: "} + error.what()));
-    }
+    (*job)->attempt([&] { state->run(*job); });
     return caller;
   }
 
   actor_type* self;
   std::shared_ptr<const chain_description> description;
-  std::unique_ptr<chain_state> state;
   chain_jobs jobs{self};
+  /// Goes before the jobs, some of which it may hold.
+  std::unique_ptr<chain_state> state;
 };
 
 } // namespace
@@ -164,17 +170,19 @@ bounded_steps::bounded_steps(job_ptr job, size_t count, size_t at_once,
 }
 
 void bounded_steps::pump() {
-  if (count_ == 0 && all_done_)
-    std::exchange(all_done_, nullptr)();
+  if (is_pumping_)
+    return;
+  is_pumping_ = true;
   while (!job_->is_over() && next_ < count_ && next_ - done_ < at_once_)
     start_(*this, next_++);
+  is_pumping_ = false;
+  if (!job_->is_over() && done_ == count_ && all_done_)
+    std::exchange(all_done_, nullptr)();
 }
 
 void bounded_steps::finished_one() {
-  if (++done_ == count_)
-    std::exchange(all_done_, nullptr)();
-  else
-    pump();
+  ++done_;
+  pump();
 }
 
 } // namespace chainmail

@@ -8,6 +8,7 @@
 #include <caf/fwd.hpp>
 #include <caf/typed_response_promise.hpp>
 
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,14 +25,21 @@ public:
   chain_job(chain_jobs& all, uint64_t number, values given, call_context context,
       caf::typed_response_promise<values> caller);
 
+  /// A job that nobody holds any more has no answer coming: CAF tells its caller so.
+  ~chain_job();
+
+  chain_job(const chain_job&) = delete;
+  chain_job& operator=(const chain_job&) = delete;
+
   /// What the call was given; whoever runs the job may move from it.
   values inputs;
 
   [[nodiscard]] const call_context& context() const { return context_; }
   [[nodiscard]] bool is_over() const { return is_over_; }
 
-  /// Sends a request with a call_context of its own as its last argument. `on_result(Result&)` (nothing for void) runs
-  /// with the answer unless the job is over by then; an error ends the job.
+  /// Sends a request with a call_context of its own as its last argument. `on_result(Result&)`
+  /// (nothing for void) runs with the answer unless the job is over by then; an error ends the job,
+  /// and so does what `on_result` throws.
   template <class Result, class Handle, class OnResult, class... Ts>
   void ask(const Handle& to, OnResult on_result, Ts&&... xs) {
     try_ask<Result>(
@@ -49,7 +57,20 @@ public:
   /// Ends the job with errc::cancelled, and its outstanding steps with it.
   void cancel();
 
+  /// Runs a piece of the job; what it throws ends the job with errc::internal.
+  template <class Piece>
+  void attempt(Piece piece) {
+    try {
+      piece();
+    } catch (const std::exception& error) {
+      fail_by_exception(error.what());
+    } catch (...) {
+      fail_by_exception("with an exception of an unknown type");
+    }
+  }
+
 private:
+  void fail_by_exception(const char* what);
   void end();
   bool begin_step(uint64_t step, const caf::strong_actor_ptr& to);
 
@@ -83,9 +104,10 @@ private:
   friend class chain_job;
 
   caf::scheduled_actor* self_;
-  reply_table replies_;
   uint64_t next_number_ = 0;
+  /// Outlives the replies: jobs that go with those take themselves out.
   std::map<std::pair<call_id, uint64_t>, chain_job*> under_way_;
+  reply_table replies_;
 };
 
 /// What is special about a chain of several steps: the rest is the same for all.
@@ -94,7 +116,7 @@ public:
   virtual ~chain_state() = default;
 
   /// Runs one call, whose inputs are complete: ends, now or after any number of steps, in
-  /// job->answer or job->fail. Exceptions become errc::internal.
+  /// job->answer or job->fail. Exceptions, here and in what steps lead to, become errc::internal.
   virtual void run(const job_ptr& job) = 0;
 };
 
@@ -107,7 +129,8 @@ chain_actor spawn_chain(
 class bounded_steps : public std::enable_shared_from_this<bounded_steps> {
 public:
   /// `start(steps, index)` begins one step, and what ends it calls steps.finished_one() (by way of
-  /// shared_from_this). `all_done` runs once, after the last. `at_once` is at least 1.
+  /// shared_from_this; within `start` is fine too). `all_done` runs once, after the last, unless the
+  /// job is over. `at_once` is at least 1.
   bounded_steps(job_ptr job, size_t count, size_t at_once,
       std::function<void(bounded_steps&, size_t)> start, std::function<void()> all_done);
 
@@ -120,6 +143,7 @@ private:
   size_t at_once_;
   size_t next_ = 0;
   size_t done_ = 0;
+  bool is_pumping_ = false;
   std::function<void(bounded_steps&, size_t)> start_;
   std::function<void()> all_done_;
 };
@@ -136,11 +160,11 @@ void chain_job::try_ask(const Handle& to, OnResult on_result, OnError on_error, 
       to, context_.due,
       [job, step, on_result = std::move(on_result)](auto&... result) mutable {
         if (job->outstanding_.erase(step) != 0)
-          on_result(result...);
+          job->attempt([&] { on_result(result...); });
       },
       [job, step, on_error = std::move(on_error)](caf::error& error) mutable {
         if (job->outstanding_.erase(step) != 0)
-          on_error(error);
+          job->attempt([&] { on_error(error); });
       },
       std::forward<Ts>(xs)..., context_.child(step));
 }

@@ -17,21 +17,32 @@ namespace {
 
 chain_description ask_by_message(
     caf::actor_system& system, const chain_actor& chain, const std::string& slot) {
-  constexpr auto patience = std::chrono::seconds{10};
+  static constexpr auto patience = std::chrono::seconds{10};
+  constexpr auto slack = std::chrono::seconds{1};
   auto promise = std::make_shared<std::promise<caf::expected<chain_description>>>();
   auto answer = promise->get_future();
   system.spawn([chain, promise](caf::event_based_actor* self) {
-    compat::request(self, chain, describe_atom_v)
+    compat::request_within(patience, self, chain, describe_atom_v)
         .then([promise](chain_description& found) { promise->set_value(std::move(found)); },
             [promise](caf::error& error) { promise->set_value(std::move(error)); });
   });
-  if (answer.wait_for(patience) != std::future_status::ready)
-    throw std::invalid_argument{slot + " did not say within 10 s which inputs and outputs it has"};
+  if (answer.wait_for(patience + slack) != std::future_status::ready)
+    throw std::invalid_argument{
+        slot + " cannot be asked for its inputs and outputs: the actor system does not run"};
   auto found = answer.get();
   if (!found)
     throw std::invalid_argument{slot + " does not say which inputs and outputs it has: " +
                                 describe(to_failure(found.error(), "the chain"))};
+  found->input_keys = sorted_keys(std::move(found->input_keys));
+  found->output_keys = sorted_keys(std::move(found->output_keys));
   return std::move(*found);
+}
+
+std::string in_quotes(const std::vector<std::string>& keys) {
+  std::string result;
+  for (const auto& key : keys)
+    result += (result.empty() ? "'" : ", '") + key + "'";
+  return result;
 }
 
 } // namespace
@@ -58,16 +69,29 @@ bool takes(const chain_description& chain, const std::string& key) {
 }
 
 caf::error check_inputs(const chain_description& chain, const values& inputs) {
-  std::string missing;
-  size_t count = 0;
+  std::vector<std::string> missing;
   for (const auto& key : chain.input_keys)
-    if (!inputs.contains(key)) {
-      missing += (count++ == 0 ? "'" : ", '") + key + "'";
-    }
-  if (count == 0)
+    if (!inputs.contains(key))
+      missing.push_back(key);
+  if (missing.empty())
     return {};
   return make_failure(errc::missing_input,
-      (count == 1 ? "the chain needs the input " : "the chain needs the inputs ") + missing);
+      (missing.size() == 1 ? "the chain needs the input " : "the chain needs the inputs ") +
+          in_quotes(missing));
+}
+
+caf::error keep_outputs(const chain_description& chain, values& answer, const std::string& slot) {
+  std::vector<std::string> missing;
+  for (const auto& key : chain.output_keys)
+    if (!answer.contains(key))
+      missing.push_back(key);
+  if (!missing.empty())
+    return make_failure(errc::malformed_response,
+        slot + " answered without what it says it gives: " + in_quotes(missing));
+  std::erase_if(answer, [&](const auto& entry) {
+    return !std::ranges::binary_search(chain.output_keys, entry.first);
+  });
+  return {};
 }
 
 std::vector<std::string> sorted_keys(std::vector<std::string> keys) {

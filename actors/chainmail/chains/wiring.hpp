@@ -55,6 +55,10 @@ bool takes(const chain_description& chain, const std::string& key);
 /// errc::missing_input, naming all that the description needs and the inputs lack.
 caf::error check_inputs(const chain_description& chain, const values& inputs);
 
+/// Leaves in a chain's answer what its description has. errc::malformed_response, naming `slot`, for
+/// an answer that lacks some of that.
+caf::error keep_outputs(const chain_description& chain, values& answer, const std::string& slot);
+
 /// Sorted, each once: what descriptions hold.
 std::vector<std::string> sorted_keys(std::vector<std::string> keys);
 
