@@ -1,5 +1,6 @@
 // chainmail-bench: runs a load through the whole stack and says what it cost.
 #include "measure.hpp"
+#include "scenarios.hpp"
 
 #include <chainmail/chainmail.hpp>
 
@@ -19,53 +20,54 @@ struct bench_config : caf::actor_system_config {
   size_t calls = 1'000;
   size_t in_flight = 0;
   size_t warm_up = 0;
+  size_t chains = 10;
+  size_t documents = 40;
   std::string json;
 
   bench_config() {
     opt_group{custom_options_, "global"}
-        .add(scenario, "scenario", "what to run: fanout (llm_chain calls through gather)")
+        .add(scenario, "scenario",
+            "what to run: fanout (llm_chain calls through gather), map_reduce, chat_vector_db")
         .add(base_url, "base-url", "endpoint, such as http://127.0.0.1:8080/v1 (OPENAI_BASE_URL)")
-        .add(calls, "calls", "how many calls to measure")
-        .add(in_flight, "in-flight", "how many of them at once (default: all, at most 10000)")
-        .add(warm_up, "warm-up", "calls to make before, not measured")
+        .add(calls, "calls", "fanout: how many calls to measure")
+        .add(in_flight, "in-flight",
+            "fanout: how many of them at once (default: all, at most 10000)")
+        .add(warm_up, "warm-up", "fanout: calls to make before, not measured")
+        .add(chains, "chains", "the others: how many chain calls to gather (default: 10)")
+        .add(documents, "documents", "the others: how many documents there are (default: 40)")
         .add(json, "json", "write the figures to this file");
   }
 };
 
-caf::expected<bench::figures> fanout(caf::actor_system& system, const bench_config& config) {
-  auto in_flight =
-      config.in_flight != 0 ? config.in_flight : std::min(config.calls, capacity_of({}));
-  http_options http;
-  http.max_in_flight = in_flight;
-  auto endpoint = openai_options::from_environment();
+using scenario_function = caf::expected<bench::figures>(caf::actor_system&, const bench::load&);
+
+scenario_function* find_scenario(const std::string& name) {
+  if (name == "fanout")
+    return bench::fanout;
+  if (name == "map_reduce")
+    return bench::map_reduce;
+  return name == "chat_vector_db" ? bench::chat_vector_db : nullptr;
+}
+
+bench::load to_load(const bench_config& config) {
+  bench::load result;
+  result.endpoint = openai_options::from_environment();
   if (!config.base_url.empty())
-    endpoint.base_url = config.base_url;
-  auto llm = spawn_openai_client(system, spawn_http(system, http), endpoint);
-  auto names =
-      spawn_llm_chain(system, llm, "What is a good name for a company that makes {product}?");
-  caf::scoped_actor self{system};
-  auto inputs_for = [](size_t calls) {
-    return std::vector<values>(calls, {{"product", "toothpaste"}});
-  };
-  auto run = [&](std::vector<values> inputs) {
-    gather_options options;
-    options.max_in_flight = static_cast<uint32_t>(in_flight);
-    return gather(self, names, std::move(inputs), options);
-  };
-  if (config.warm_up > 0)
-    if (auto warm = run(inputs_for(config.warm_up)); !warm)
-      return std::move(warm.error());
-  auto inputs = inputs_for(config.calls);
-  bench::stopwatch watch;
-  auto outcomes = run(std::move(inputs));
-  if (!outcomes)
-    return std::move(outcomes.error());
-  return bench::summarize(*outcomes, watch);
+    result.endpoint.base_url = config.base_url;
+  result.calls = config.calls;
+  result.in_flight =
+      config.in_flight != 0 ? config.in_flight : std::min(config.calls, capacity_of({}));
+  result.warm_up = config.warm_up;
+  result.chains = config.chains;
+  result.documents = config.documents;
+  return result;
 }
 
 int run_bench(caf::actor_system& system, const bench_config& config) {
-  if (config.scenario != "fanout") {
-    std::cerr << "error: there is no scenario '" << config.scenario << "'; there is: fanout\n";
+  auto* scenario = find_scenario(config.scenario);
+  if (scenario == nullptr) {
+    std::cerr << "error: there is no scenario '" << config.scenario
+              << "'; there are: fanout, map_reduce, chat_vector_db\n";
     return 2;
   }
   constexpr size_t most = 10'000'000;
@@ -73,12 +75,18 @@ int run_bench(caf::actor_system& system, const bench_config& config) {
     std::cerr << "error: --calls must be between 1 and 10000000, --warm-up at most that\n";
     return 2;
   }
+  constexpr size_t most_chains = 100'000;
+  if (config.chains == 0 || config.chains > most_chains || config.documents == 0 ||
+      config.documents > most_chains) {
+    std::cerr << "error: --chains and --documents must be between 1 and 100000\n";
+    return 2;
+  }
   auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
   if (config.base_url.empty() && (from_environment == nullptr || *from_environment == '\0')) {
     std::cerr << "error: name the endpoint to load, with --base-url or OPENAI_BASE_URL\n";
     return 2;
   }
-  auto figures = fanout(system, config);
+  auto figures = scenario(system, to_load(config));
   if (!figures) {
     std::cerr << "error: " << describe(figures.error()) << '\n';
     return 1;

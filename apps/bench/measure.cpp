@@ -69,10 +69,15 @@ std::string to_json(const figures& x) {
   char line[512];
   std::snprintf(line, sizeof line,
       R"({"calls":%zu,"errors":%zu,"wall_s":%.4f,"cpu_s":%.4f,"rps":%.1f,)"
-      R"("cpu_us_per_call":%.2f,"p50_ms":%.3f,"p99_ms":%.3f,"peak_rss_kib":%ld})",
+      R"("cpu_us_per_call":%.2f,"p50_ms":%.3f,"p99_ms":%.3f,"peak_rss_kib":%ld)",
       x.calls, x.errors, x.wall_s, x.cpu_s, calls / x.wall_s, x.cpu_s / calls * 1e6, x.p50_ms,
       x.p99_ms, x.peak_rss_kib);
-  return line;
+  std::string result = line;
+  if (x.ideal_s > 0) {
+    std::snprintf(line, sizeof line, R"(,"ideal_s":%.4f)", x.ideal_s);
+    result += line;
+  }
+  return result + "}";
 }
 
 } // namespace chainmail::bench

@@ -32,6 +32,9 @@ struct figures {
   /// Latencies of the calls that were answered well, from when they went out.
   double p50_ms = 0;
   double p99_ms = 0;
+  /// What the calls would take if nothing but the endpoint did: the rounds that one call needs, each
+  /// as long as a call by itself. 0 where that is not known.
+  double ideal_s = 0;
   /// Of the process since its start.
   long peak_rss_kib = 0;
   std::string first_error;

@@ -175,7 +175,9 @@ chain_actor spawn_chat_vector_db_chain(caf::actor_system& system, llm_actor llm,
     options.condense_chain = spawn_llm_chain(system, llm, std::move(prompt), std::move(how));
   }
   if (!options.count_tokens)
-    options.count_tokens = options.qa.count_tokens;
+    options.count_tokens = options.qa.count_tokens
+                               ? options.qa.count_tokens
+                               : measure_tokens_of(options.qa.parameters.model.value_or(""));
   if (!options.documents_chain)
     options.documents_chain =
         spawn_qa_chain(system, std::move(llm), options.type, std::move(options.qa));

@@ -25,7 +25,7 @@ struct chat_vector_db_options {
   uint32_t k = 4;
   /// Documents beyond this many tokens are left out, the least near first; 0 for no limit.
   size_t max_tokens_limit = 0;
-  /// Empty: the estimate for the model of qa.parameters.
+  /// Empty: qa.count_tokens, or measure_tokens_of the model of qa.parameters.
   token_measure count_tokens;
   /// Keeps the conversations, each under the input "conversation". Null: the history comes with each
   /// call, or there is none.

@@ -56,10 +56,6 @@ std::map<std::string, std::string> merge_metadata(const document* first, const d
 
 namespace {
 
-size_t estimated_tokens(std::string_view text) {
-  return (text.size() + 3) / 4;
-}
-
 /// A chain that takes documents and gives one text.
 struct reducer {
   chain_actor chain;
@@ -101,7 +97,7 @@ public:
       collapse_(std::move(collapse)),
       options_(std::move(options)) {
     if (!options_.count_tokens)
-      options_.count_tokens = estimated_tokens;
+      options_.count_tokens = measure_tokens_of({});
   }
 
   void run(const job_ptr& job) override {

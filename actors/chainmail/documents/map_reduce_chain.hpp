@@ -1,6 +1,7 @@
 // Each document on its own first, then what came of them together.
 #pragma once
 
+#include <chainmail/llm/token_counter.hpp>
 #include <chainmail/messages.hpp>
 #include <chainmail/prompts/prompt_template.hpp>
 
@@ -8,15 +9,11 @@
 #include <caf/fwd.hpp>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace chainmail {
-
-/// Says how many tokens a text has. Called inside the chain's actor.
-using token_measure = std::function<size_t(std::string_view)>;
 
 /// The chains of a map_reduce chain.
 struct map_reduce_parts {
@@ -38,7 +35,7 @@ struct map_reduce_options {
   /// What the combine chain takes at most, as measured by `count_tokens`: above it, the mapped texts
   /// are collapsed in groups, as often as it takes. 3000 is LangChain's.
   size_t token_max = 3'000;
-  /// Empty: the estimate of count_tokens().
+  /// Empty: measure_tokens_of an unnamed model.
   token_measure count_tokens;
   /// Adds the output "intermediate_steps": the mapped texts, in the documents' order.
   bool return_intermediate_steps = false;

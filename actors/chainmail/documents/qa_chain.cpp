@@ -131,7 +131,9 @@ public:
     map_reduce_options how;
     how.max_in_flight = options_.max_in_flight;
     how.token_max = options_.token_max;
-    how.count_tokens = options_.count_tokens;
+    how.count_tokens = options_.count_tokens
+                           ? options_.count_tokens
+                           : measure_tokens_of(options_.parameters.model.value_or(""));
     how.return_intermediate_steps = options_.return_intermediate_steps;
     auto combine = spawn_stuff_chain(
         system_, ask(options_.combine_prompt, set_.combine), {set_.combine_document, "summaries"});

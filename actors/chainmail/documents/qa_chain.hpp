@@ -43,7 +43,7 @@ struct qa_options {
   llm_parameters parameters;
   /// Of map_reduce.
   size_t token_max = 3'000;
-  /// Of map_reduce; empty: the estimate for the model of `parameters`.
+  /// Of map_reduce; empty: measure_tokens_of the model of `parameters`.
   token_measure count_tokens;
   /// Of map_reduce and map_rerank: how many documents of one call are asked about at once.
   size_t max_in_flight = 1'000;

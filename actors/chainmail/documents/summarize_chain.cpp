@@ -27,7 +27,9 @@ chain_actor spawn_summarize_chain(
     how.document_variable = "text";
     how.max_in_flight = options.max_in_flight;
     how.token_max = options.token_max;
-    how.count_tokens = std::move(options.count_tokens);
+    how.count_tokens = options.count_tokens
+                           ? std::move(options.count_tokens)
+                           : measure_tokens_of(options.parameters.model.value_or(""));
     how.return_intermediate_steps = options.return_intermediate_steps;
     auto combine =
         spawn_stuff_chain(system, ask(options.combine_prompt, prompt), {"{page_content}", "text"});

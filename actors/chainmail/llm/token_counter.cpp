@@ -82,4 +82,9 @@ const std::shared_ptr<token_counter>& token_counter::shared() {
   return instance;
 }
 
+token_measure measure_tokens_of(std::string model) {
+  return [model = std::move(model)](
+             std::string_view text) { return token_counter::shared()->count(text, model); };
+}
+
 } // namespace chainmail

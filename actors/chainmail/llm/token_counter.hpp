@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -60,5 +61,12 @@ private:
   std::map<std::string, history, std::less<>> models_;
   uint64_t uses_ = 0;
 };
+
+/// Says how many tokens a text has; what chains take that have to measure. Called inside their
+/// actors: it must be safe to call from several threads, and quick.
+using token_measure = std::function<size_t(std::string_view)>;
+
+/// Measures as the counter of this process counts for a model.
+token_measure measure_tokens_of(std::string model);
 
 } // namespace chainmail
