@@ -38,13 +38,6 @@ chain_description ask_by_message(
   return std::move(*found);
 }
 
-std::string in_quotes(const std::vector<std::string>& keys) {
-  std::string result;
-  for (const auto& key : keys)
-    result += (result.empty() ? "'" : ", '") + key + "'";
-  return result;
-}
-
 } // namespace
 
 chain_description describe(
@@ -99,6 +92,13 @@ std::vector<std::string> sorted_keys(std::vector<std::string> keys) {
   auto [first, last] = std::ranges::unique(keys);
   keys.erase(first, last);
   return keys;
+}
+
+std::string in_quotes(const std::vector<std::string>& keys) {
+  std::string result;
+  for (const auto& key : keys)
+    result += (result.empty() ? "'" : ", '") + key + "'";
+  return result.empty() ? "nothing" : result;
 }
 
 } // namespace chainmail

@@ -62,4 +62,7 @@ caf::error keep_outputs(const chain_description& chain, values& answer, const st
 /// Sorted, each once: what descriptions hold.
 std::vector<std::string> sorted_keys(std::vector<std::string> keys);
 
+/// 'a', 'b': for sentences. "nothing" when there is none.
+std::string in_quotes(const std::vector<std::string>& keys);
+
 } // namespace chainmail
