@@ -1,0 +1,171 @@
+// The parts of OpenAI replies that all requests share: usage, and errors in whichever shape.
+#include <chainmail/errors.hpp>
+#include <chainmail/http/retry_after.hpp>
+#include <chainmail/llm/openai_reply.hpp>
+
+#include <rapidjson/error/en.h>
+
+#include <chrono>
+
+namespace chainmail {
+
+namespace {
+
+std::string_view without_query(std::string_view url) {
+  return url.substr(0, url.find_first_of("?#"));
+}
+
+} // namespace
+
+const json_value* member(const json_value& object, const char* name) {
+  if (!object.IsObject())
+    return nullptr;
+  auto found = object.FindMember(name);
+  return found == object.MemberEnd() || found->value.IsNull() ? nullptr : &found->value;
+}
+
+std::string_view text_member(const json_value& object, const char* name) {
+  auto* found = member(object, name);
+  return found != nullptr && found->IsString() ? view(*found) : std::string_view{};
+}
+
+openai_reply::openai_reply(
+    http_response& response, const std::string& endpoint, const openai_options& options)
+  : response_(response), endpoint_(endpoint), options_(options) {
+}
+
+caf::error openai_reply::parse() {
+  constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+  // Parsing in place destroys the body, and only an error needs to quote it.
+  if (response_.status < 200 || response_.status >= 300) {
+    json_.Parse<flags>(response_.body.data(), response_.body.size());
+    return refused();
+  }
+  json_.ParseInsitu<flags>(response_.body.data());
+  if (json_.HasParseError())
+    return malformed(std::string{"no valid JSON at byte "} +
+                     std::to_string(json_.GetErrorOffset()) + " (" +
+                     rapidjson::GetParseError_En(json_.GetParseError()) + ")");
+  if (!json_.IsObject())
+    return malformed("it is not a JSON object");
+  if (auto* error = member(json_, "error"))
+    return malformed("it holds an error: " + harmless(text_member(*error, "message")));
+  return {};
+}
+
+caf::error openai_reply::malformed(const std::string& what) const {
+  return failure(errc::malformed_response, "the reply (HTTP " + std::to_string(response_.status) +
+                                               " from " + endpoint_ +
+                                               ") is not what the API promises: " + what);
+}
+
+caf::error openai_reply::failure(errc code, std::string sentence) const {
+  return make_failure(code, std::move(sentence), {response_.status, endpoint_, std::nullopt});
+}
+
+/// Secrets go first: a cut might leave a part of one.
+std::string openai_reply::harmless(std::string_view text) const {
+  constexpr size_t longest = 400;
+  constexpr std::string_view replacement = "[key]";
+  std::string result{text};
+  auto redact = [&](const std::string& secret) {
+    for (size_t i = 0; !secret.empty() && (i = result.find(secret, i)) != std::string::npos;
+         i += replacement.size())
+      result.replace(i, secret.size(), replacement);
+  };
+  redact(options_.key.reveal());
+  for (const auto& header : options_.extra_headers)
+    redact(header.value);
+  for (auto& c : result)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      c = ' ';
+  if (result.size() > longest) {
+    auto end = longest;
+    while (end > 0 && (static_cast<unsigned char>(result[end]) & 0xc0) == 0x80)
+      --end;
+    result.resize(end);
+    result += "...";
+  }
+  return result;
+}
+
+caf::error openai_reply::read_usage(token_usage& into) const {
+  auto* usage = member(json_, "usage");
+  if (usage == nullptr)
+    return {};
+  if (!usage->IsObject())
+    return malformed("'usage' is no object");
+  auto read = [&](const char* name, int64_t& to) {
+    auto* count = member(*usage, name);
+    if (count != nullptr && count->IsInt64() && count->GetInt64() >= 0)
+      to = count->GetInt64();
+    return count == nullptr || (count->IsInt64() && count->GetInt64() >= 0);
+  };
+  if (!read("prompt_tokens", into.prompt_tokens) ||
+      !read("completion_tokens", into.completion_tokens) ||
+      !read("total_tokens", into.total_tokens))
+    return malformed("a count in 'usage' is no number of tokens");
+  return {};
+}
+
+/// What the server says of its error, in whichever of the usual shapes.
+std::string openai_reply::server_message() const {
+  if (json_.HasParseError() || !json_.IsObject())
+    return harmless(response_.body);
+  if (auto* error = member(json_, "error")) {
+    if (error->IsString())
+      return harmless(view(*error));
+    if (auto text = text_member(*error, "message"); !text.empty())
+      return harmless(text);
+  }
+  return harmless(text_member(json_, "message"));
+}
+
+bool openai_reply::is_content_filter() const {
+  if (json_.HasParseError())
+    return false;
+  auto* error = member(json_, "error");
+  if (error == nullptr)
+    return false;
+  auto code = text_member(*error, "code");
+  return code == "content_filter" || code == "content_policy_violation";
+}
+
+caf::error openai_reply::refused() const {
+  auto status = response_.status;
+  auto code = errc::bad_request;
+  std::string sentence = "the endpoint refused the request";
+  std::string advice;
+  if (is_content_filter()) {
+    code = errc::content_filtered;
+    sentence = "the provider's content filter refused the prompt";
+  } else if (status == 401 || status == 403) {
+    code = errc::authentication;
+    sentence = options_.key.empty() ? "the endpoint wants a key" : "the endpoint refused the key";
+    advice = "; set OPENAI_API_KEY, or openai_options::key, to a key that may use this model";
+  } else if (status == 404) {
+    code = errc::not_found;
+    sentence = "the endpoint knows no such model or path";
+    advice = "; check the model's name and the base URL";
+  } else if (status == 408) {
+    code = errc::timed_out;
+    sentence = "the endpoint gave up waiting";
+  } else if (status == 429) {
+    code = errc::rate_limited;
+    sentence = "the endpoint's rate limit is reached";
+  } else if (status >= 500) {
+    code = errc::server_error;
+    sentence = "the endpoint failed";
+  } else if (status >= 300 && status < 400) {
+    sentence = "the endpoint redirects, and redirects are not followed";
+    advice = "; set the base URL to where it points: " +
+             harmless(without_query(response_.header("location")));
+  }
+  sentence += " (HTTP " + std::to_string(status) + " from " + endpoint_ + ")";
+  if (auto said = server_message(); !said.empty())
+    sentence += ": " + said;
+  return make_failure(code, sentence + advice,
+      {status, endpoint_, retry_after(response_, std::chrono::system_clock::now())});
+}
+
+} // namespace chainmail

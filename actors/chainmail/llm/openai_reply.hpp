@@ -1,0 +1,73 @@
+// What replies of an OpenAI-compatible endpoint have in common. For the .cpp files of the codecs:
+// it brings RapidJSON along.
+#pragma once
+
+#include <chainmail/http.hpp>
+#include <chainmail/llm.hpp>
+#include <chainmail/llm/openai_options.hpp>
+
+#include <caf/error.hpp>
+#include <rapidjson/document.h>
+
+#include <string>
+#include <string_view>
+
+namespace chainmail {
+
+using json_pool = rapidjson::MemoryPoolAllocator<>;
+using json_document = rapidjson::GenericDocument<rapidjson::UTF8<>, json_pool, json_pool>;
+using json_value = json_document::ValueType;
+
+inline std::string_view view(const json_value& x) {
+  return {x.GetString(), x.GetStringLength()};
+}
+
+/// Null for a member that is missing or null, and for what is no object.
+const json_value* member(const json_value& object, const char* name);
+
+/// Empty for a member that is no text.
+std::string_view text_member(const json_value& object, const char* name);
+
+/// A response that is being read. The options' key and extra headers stand in none of its errors,
+/// even if the server repeats them.
+class openai_reply {
+public:
+  openai_reply(http_response& response, const std::string& endpoint, const openai_options& options);
+  openai_reply(const openai_reply&) = delete;
+  openai_reply& operator=(const openai_reply&) = delete;
+
+  /// The error that a status stands for, or errc::malformed_response for what is no JSON object.
+  /// Consumes the body, which the texts of json() are then part of.
+  caf::error parse();
+
+  [[nodiscard]] const json_document& json() const { return json_; }
+
+  /// errc::malformed_response; `what` ends the sentence.
+  [[nodiscard]] caf::error malformed(const std::string& what) const;
+
+  [[nodiscard]] caf::error failure(errc code, std::string sentence) const;
+
+  /// What a server says, fit for a terminal or a log: one line of bounded length, without our
+  /// secrets.
+  [[nodiscard]] std::string harmless(std::string_view text) const;
+
+  /// Counts that are missing stay as they are.
+  caf::error read_usage(token_usage& into) const;
+
+private:
+  [[nodiscard]] caf::error refused() const;
+  [[nodiscard]] std::string server_message() const;
+  [[nodiscard]] bool is_content_filter() const;
+
+  http_response& response_;
+  const std::string& endpoint_;
+  const openai_options& options_;
+  // A reply of ordinary size is parsed without an allocation.
+  char node_memory_[4096];
+  char stack_memory_[1024];
+  json_pool node_pool_{node_memory_, sizeof node_memory_};
+  json_pool stack_pool_{stack_memory_, sizeof stack_memory_};
+  json_document json_{&node_pool_, 512, &stack_pool_};
+};
+
+} // namespace chainmail

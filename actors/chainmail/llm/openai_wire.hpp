@@ -1,0 +1,31 @@
+// What requests to an OpenAI-compatible endpoint have in common: where they go and what goes along.
+#pragma once
+
+#include <chainmail/call_context.hpp>
+#include <chainmail/http.hpp>
+#include <chainmail/llm/openai_options.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace chainmail {
+
+/// One path of an endpoint, such as "/embeddings".
+class openai_endpoint {
+public:
+  openai_endpoint(const openai_options& options, std::string_view path);
+
+  /// Scheme, host, port and path, as errors may show them.
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  /// A POST of that JSON. The key travels in its secrets. The Idempotency-Key is the same for each
+  /// attempt at a call, and another for another request of the same caller.
+  [[nodiscard]] http_request post(std::string body, const call_id& id) const;
+
+private:
+  std::string name_;
+  std::string query_;
+  secret_headers secrets_;
+};
+
+} // namespace chainmail

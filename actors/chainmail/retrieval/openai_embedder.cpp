@@ -1,0 +1,195 @@
+// The embedder actor: split into batches, encode, fetch, decode, put together.
+#include <chainmail/caf/reply_table.hpp>
+#include <chainmail/llm/openai_wire.hpp>
+#include <chainmail/retrieval/openai_embedder.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/expected.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+#include <stdexcept>
+
+namespace chainmail {
+
+namespace {
+
+void add(int64_t& to, int64_t tokens) {
+  to = tokens > std::numeric_limits<int64_t>::max() - to ? std::numeric_limits<int64_t>::max()
+                                                         : to + tokens;
+}
+
+/// One call under way.
+struct embed_job {
+  std::pair<call_id, uint64_t> key;
+  call_context context;
+  std::vector<std::string> texts;
+  caf::typed_response_promise<embeddings> caller;
+  /// One for each batch.
+  std::vector<embeddings> parts;
+  size_t next = 0;
+  size_t done = 0;
+  /// Batches that are with the HTTP actor.
+  std::set<size_t> outstanding;
+  bool is_over = false;
+};
+
+using embed_job_ptr = std::shared_ptr<embed_job>;
+
+caf::expected<embeddings> put_together(std::vector<embeddings>& parts) {
+  auto result = std::move(parts.front());
+  for (size_t i = 1; i < parts.size(); ++i) {
+    auto& part = parts[i];
+    if (part.dimension != result.dimension || part.model != result.model)
+      return make_failure(errc::malformed_response,
+          "the endpoint answered one call with vectors of two kinds: " +
+              std::to_string(result.dimension) + " numbers from '" + result.model + "' and " +
+              std::to_string(part.dimension) + " from '" + part.model +
+              "'; name one model, without a server that chooses");
+    result.numbers.insert(result.numbers.end(), part.numbers.begin(), part.numbers.end());
+    add(result.usage.prompt_tokens, part.usage.prompt_tokens);
+    add(result.usage.completion_tokens, part.usage.completion_tokens);
+    add(result.usage.total_tokens, part.usage.total_tokens);
+    part = {};
+  }
+  return result;
+}
+
+struct openai_embedder_state {
+  static constexpr const char* name = "chainmail.openai_embedder";
+
+  using actor_type = hub_actor<embedder_actor, openai_embedder_state>;
+
+  openai_embedder_state(
+      actor_type* self_ptr, http_actor engine, openai_options opts, embedder_options what)
+    : self(self_ptr), http(std::move(engine)), options(std::move(opts)), asked(std::move(what)) {}
+
+  hub<embedder_actor>::behavior_type make_behavior() {
+    return {
+        [this](embed_atom, std::vector<std::string>& texts, const call_context& context) {
+          return embed(std::move(texts), context);
+        },
+        [this](cancel_atom, const call_id& id) { cancel(id); },
+        replies.on_reply(),
+    };
+  }
+
+  caf::result<embeddings> embed(std::vector<std::string> texts, const call_context& context) {
+    if (texts.empty())
+      return embeddings{};
+    if (auto error = check_texts(texts))
+      return error;
+    auto job = std::make_shared<embed_job>();
+    job->context = context;
+    if (!job->context.id)
+      job->context.id = call_id::make(); // so that its batches can be cancelled
+    job->key = {job->context.id, next_number++};
+    job->parts.resize((texts.size() - 1) / asked.batch_size + 1);
+    job->texts = std::move(texts);
+    job->caller = self->make_response_promise<embeddings>();
+    under_way.emplace(job->key, job);
+    pump(job);
+    return job->caller;
+  }
+
+  void pump(const embed_job_ptr& job) {
+    while (!job->is_over && job->next < job->parts.size() &&
+           job->outstanding.size() < asked.concurrent_requests)
+      send_batch(job, job->next++);
+  }
+
+  void send_batch(const embed_job_ptr& job, size_t batch) {
+    if (job->context.due.has_passed(self->clock().now()))
+      return fail(job, make_failure(errc::timed_out,
+                           "the deadline passed before all texts were sent to be embedded"));
+    if (replies.is_full())
+      return fail(
+          job, make_failure(errc::overloaded, "the embedder has too many requests under way"));
+    auto first = batch * asked.batch_size;
+    auto count = std::min<size_t>(asked.batch_size, job->texts.size() - first);
+    auto body = encode_embeddings(std::span{job->texts}.subspan(first, count), asked);
+    auto step = job->context.child(batch);
+    auto post = endpoint.post(std::move(body), step.id);
+    job->outstanding.insert(batch);
+    replies.ask<http_response>(
+        http, step.due,
+        [this, job, batch, count](http_response& response) {
+          if (job->outstanding.erase(batch) != 0)
+            take(job, batch, count, response);
+        },
+        [this, job, batch](caf::error& error) {
+          if (job->outstanding.erase(batch) != 0)
+            fail(job, std::move(error));
+        },
+        fetch_atom_v, std::move(post), step);
+  }
+
+  void take(const embed_job_ptr& job, size_t batch, size_t count, http_response& response) {
+    auto part = decode_embeddings(count, asked, response, endpoint.name(), options);
+    if (!part)
+      return fail(job, std::move(part.error()));
+    job->parts[batch] = std::move(*part);
+    if (++job->done < job->parts.size())
+      return pump(job);
+    auto result = put_together(job->parts);
+    if (!result)
+      return fail(job, std::move(result.error()));
+    end(*job);
+    job->caller.deliver(std::move(*result));
+  }
+
+  void fail(const embed_job_ptr& job, caf::error why) {
+    end(*job);
+    job->caller.deliver(std::move(why));
+  }
+
+  /// Requests that are still outstanding are of no use to anyone.
+  void end(embed_job& job) {
+    job.is_over = true;
+    for (auto batch : job.outstanding)
+      compat::send(self, http, cancel_atom_v, job.context.id.child(batch));
+    job.outstanding.clear();
+    under_way.erase(job.key);
+  }
+
+  void cancel(const call_id& id) {
+    if (!id)
+      return;
+    std::vector<embed_job_ptr> chosen;
+    for (auto i = under_way.lower_bound({id, 0}); i != under_way.end(); ++i) {
+      if (i->first.first.root != id.root || (id.step != 0 && i->first.first != id))
+        break;
+      chosen.push_back(i->second);
+    }
+    for (const auto& job : chosen)
+      fail(job, make_failure(errc::cancelled, "the caller gave the call up"));
+  }
+
+  actor_type* self;
+  reply_table replies{self, "the HTTP engine"};
+  http_actor http;
+  openai_options options;
+  embedder_options asked;
+  openai_endpoint endpoint{options, "/embeddings"};
+  uint64_t next_number = 0;
+  std::map<std::pair<call_id, uint64_t>, embed_job_ptr> under_way;
+};
+
+} // namespace
+
+embedder_actor spawn_openai_embedder(
+    caf::actor_system& system, http_actor http, openai_options endpoint, embedder_options options) {
+  if (!http)
+    throw std::invalid_argument{"an embedder needs a valid HTTP actor"};
+  for (const auto& error : {check(endpoint), check(options)})
+    if (error)
+      throw std::invalid_argument{sentence_of(error)};
+  return system.spawn<openai_embedder_state::actor_type>(
+      std::move(http), std::move(endpoint), std::move(options));
+}
+
+} // namespace chainmail
