@@ -169,6 +169,18 @@ TEST_CASE_METHOD(fixture, "source documents come with a chat's answer on request
   CHECK(std::get<std::vector<document>>(got.result->at("source_documents")).size() == 3);
 }
 
+TEST_CASE_METHOD(fixture, "a chat over a sources chain gives the sources beside the answer") {
+  reply = [](const std::string&) { return scripted_reply{"Ada\nSOURCES: a.md", {}, {}}; };
+  chat_vector_db_options options;
+  options.documents_chain = spawn_qa_with_sources_chain(time.system, llm, qa_type::stuff);
+  options.memory = memory;
+  auto chain = spawn_chat_vector_db_chain(time.system, llm, retriever, options);
+  CHECK(description_of(chain).output_keys == std::vector{"answer"s, "sources"s});
+  auto got = run(chain, {{"question", "Who?"}});
+  CHECK(*got.result == values{{"answer", "Ada"}, {"sources", "a.md"}});
+  CHECK(remembered["default"].turns.at(0) == conversation_turn{"Who?", "Ada"});
+}
+
 TEST_CASE_METHOD(fixture, "documents beyond the token limit are left out") {
   chat_vector_db_options options;
   options.max_tokens_limit = 25;

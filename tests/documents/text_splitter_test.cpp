@@ -100,8 +100,8 @@ TEST_CASE("pieces are put together up to the chunk size, with their separators")
 TEST_CASE("the last pieces of a chunk that fit the overlap start the next") {
   CHECK(by_words(7, 3).split_text("foo bar baz 123") == chunks{"foo bar", "bar baz", "baz 123"});
   CHECK(by_words(7, 2).split_text("foo bar baz 123") == chunks{"foo bar", "baz 123"});
-  CHECK(
-      by_words(9, 5).split_text("a b c dd eeee fff") == chunks{"a b c dd", "c dd eeee", "eeee fff"});
+  CHECK(by_words(9, 5).split_text("a b c dd eeee fff") ==
+        chunks{"a b c dd", "c dd eeee", "eeee fff"});
   // The overlap gives way where the next piece would not fit beside it.
   CHECK(
       by_words(7, 6).split_text("aa bb cc 1234567 d") == chunks{"aa bb", "bb cc", "1234567", "d"});

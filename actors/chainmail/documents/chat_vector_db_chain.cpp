@@ -10,9 +10,12 @@
 
 #include <caf/expected.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace chainmail {
+
+using namespace std::literals;
 
 void cut_documents(
     std::vector<scored_document>& documents, size_t most, const token_measure& count_tokens) {
@@ -29,6 +32,7 @@ void cut_documents(
 namespace {
 
 constexpr auto chat_history = "chat_history";
+constexpr auto source_documents = "source_documents";
 
 /// One question on its way.
 struct chat_call {
@@ -38,7 +42,8 @@ struct chat_call {
   /// Empty when nothing is to be remembered.
   std::string conversation_key;
   values inputs;
-  std::vector<document> sources;
+  /// Besides the answer.
+  values outputs;
 };
 
 using call_ptr = std::shared_ptr<chat_call>;
@@ -121,15 +126,20 @@ private:
     std::vector<document> documents;
     for (auto& one : found)
       documents.push_back(std::move(one.found));
+    std::vector<document> sources;
     if (options_.return_source_documents)
-      call->sources = documents;
+      sources = documents;
     call->inputs.insert_or_assign(input_documents, std::move(documents));
     call->job->ask<values>(
         options_.documents_chain,
-        [this, call](values& outputs) {
+        [this, call, sources = std::move(sources)](values& outputs) mutable {
           auto text = take_text(outputs, answer_output_, "the documents chain");
           if (!text)
             return call->job->fail(std::move(text.error()));
+          outputs.erase(answer_output_);
+          call->outputs = std::move(outputs);
+          if (options_.return_source_documents)
+            call->outputs.insert_or_assign(source_documents, std::move(sources));
           remember(call, std::move(*text));
         },
         call_atom_v, std::move(call->inputs));
@@ -141,16 +151,13 @@ private:
     conversation_turn turn{std::move(call->question), text};
     call->job->ask<void>(
         options_.memory,
-        [this, call, text = std::move(text)]() mutable { finish(*call, std::move(text)); },
-        save_atom_v, call->conversation_key, std::move(turn));
+        [call, text = std::move(text)]() mutable { finish(*call, std::move(text)); }, save_atom_v,
+        call->conversation_key, std::move(turn));
   }
 
-  void finish(chat_call& call, std::string text) const {
-    values outputs;
-    outputs.emplace("answer", std::move(text));
-    if (options_.return_source_documents)
-      outputs.emplace("source_documents", std::move(call.sources));
-    call.job->answer(std::move(outputs));
+  static void finish(chat_call& call, std::string text) {
+    call.outputs.insert_or_assign("answer", std::move(text));
+    call.job->answer(std::move(call.outputs));
   }
 
   retriever_actor retriever_;
@@ -189,14 +196,20 @@ chain_actor spawn_chat_vector_db_chain(caf::actor_system& system, llm_actor llm,
   if (!takes(answer, input_documents))
     throw std::invalid_argument{"the documents chain does not take 'input_documents'"};
   auto condensed_output = only_output(condense, "the condense chain");
-  auto answer_output = only_output(answer, "the documents chain");
   chain_description description{{"question"}, {"answer"}};
+  auto answer_output = "answer"s;
+  if (answer.output_keys.size() == 1)
+    answer_output = answer.output_keys.front();
+  else if (std::ranges::find(answer.output_keys, answer_output) == answer.output_keys.end())
+    throw std::invalid_argument{"the documents chain has several outputs, but none named 'answer'"};
+  else
+    description.output_keys = answer.output_keys;
   for (const auto* wiring : {&condense, &answer})
     for (const auto& key : wiring->input_keys)
       if (key != input_documents && key != chat_history)
         description.input_keys.push_back(key);
   if (options.return_source_documents)
-    description.output_keys.emplace_back("source_documents");
+    description.output_keys.emplace_back(source_documents);
   return spawn_chain(system, std::move(description),
       std::make_unique<chat_vector_db_state>(std::move(retriever), std::move(condensed_output),
           std::move(answer_output), std::move(options)));

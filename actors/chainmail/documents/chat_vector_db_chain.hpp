@@ -15,7 +15,8 @@ struct chat_vector_db_options {
   /// How the documents become an answer, when `documents_chain` is null.
   qa_type type = qa_type::stuff;
   qa_options qa;
-  /// Takes "input_documents" and "question", gives one output. Null: spawn_qa_chain's.
+  /// Takes "input_documents" and "question", gives one output, or an "answer" and others, which go
+  /// out under their own names (a qa_with_sources chain: "sources"). Null: spawn_qa_chain's.
   chain_actor documents_chain;
   /// Makes a standalone question of a follow-up: takes "chat_history" and "question", gives one
   /// output. Null: an LLM chain with `condense_prompt`, or with chainmail's own.
