@@ -1,0 +1,50 @@
+// Memories of conversations, each kind in LangChain's sense. All keep conversations by key, so that
+// callers who share a memory never share a conversation.
+#pragma once
+
+#include <chainmail/memory/conversation_memory.hpp>
+#include <chainmail/messages.hpp>
+
+#include <caf/fwd.hpp>
+
+#include <cstddef>
+
+namespace chainmail {
+
+/// Spawns a memory that keeps every turn.
+/// @throws std::invalid_argument, here and below, for limits of 0.
+memory_actor spawn_buffer_memory(caf::actor_system& system, const memory_limits& limits = {});
+
+/// Spawns a memory that keeps the last `k` turns and drops the others. 5 is LangChain's. Of the
+/// limits, max_turns does not apply.
+/// @throws std::invalid_argument for k = 0.
+memory_actor spawn_window_memory(
+    caf::actor_system& system, size_t k = 5, const memory_limits& limits = {});
+
+struct summary_memory_options {
+  /// Turns with more tokens than this together, as measured by `count_tokens`, go into the summary,
+  /// the oldest first. 2000 is LangChain's.
+  size_t max_tokens = 2'000;
+  /// Empty: a token for every four bytes.
+  token_measure count_tokens;
+  /// Over the LLM's own parameters.
+  llm_parameters parameters;
+  memory_limits limits;
+};
+
+/// Spawns a memory that keeps the last turns as they are, and a summary of those before them.
+///
+/// A turn is in the conversation as soon as it is saved. When that makes too many, the save asks
+/// `llm` to add the oldest (20 at most) to the summary, with the save's deadline, tenant and ID, and
+/// is answered when that is over. A conversation has one such request at a time: a save that finds
+/// one under way is answered at once. A request that fails or is cancelled fails no save: its turns
+/// stay as they are, and the next save tries again.
+/// @throws std::invalid_argument for an invalid LLM.
+memory_actor spawn_summary_buffer_memory(
+    caf::actor_system& system, llm_actor llm, summary_memory_options options = {});
+
+/// The same with every turn going into the summary. `max_tokens` and `count_tokens` do not apply.
+memory_actor spawn_summary_memory(
+    caf::actor_system& system, llm_actor llm, summary_memory_options options = {});
+
+} // namespace chainmail
