@@ -6,6 +6,7 @@
 #include <chainmail/documents/chat_vector_db_chain.hpp>
 #include <chainmail/documents/documents_slot.hpp>
 #include <chainmail/documents/qa_prompts.hpp>
+#include <chainmail/memory/conversation_key.hpp>
 #include <chainmail/memory/show_conversation.hpp>
 
 #include <caf/expected.hpp>
@@ -66,7 +67,7 @@ public:
       return job->fail(std::move(question.error()));
     call->question = std::move(*question);
     if (options_.memory) {
-      auto key = read_key(call->inputs);
+      auto key = conversation_key(call->inputs);
       if (!key)
         return job->fail(std::move(key.error()));
       call->conversation_key = std::move(*key);
@@ -86,15 +87,6 @@ public:
   }
 
 private:
-  static caf::expected<std::string> read_key(const values& inputs) {
-    if (!inputs.contains("conversation"))
-      return std::string{"default"};
-    auto key = get_text(inputs, "conversation");
-    if (key && key->empty())
-      return make_failure(errc::invalid_input, "the input 'conversation' is empty");
-    return key;
-  }
-
   void condense(const call_ptr& call, const conversation& history) {
     auto text = show_conversation(history);
     auto is_first = text.empty();

@@ -1,13 +1,13 @@
 // Conversations by key, within bounds: what the memory actors keep.
 #pragma once
 
+#include <chainmail/llm/token_counter.hpp>
 #include <chainmail/retrieval.hpp>
 
 #include <caf/error.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <list>
 #include <optional>
 #include <string>
@@ -16,9 +16,6 @@
 #include <vector>
 
 namespace chainmail {
-
-/// Says how many tokens a text has. Called inside the actor that it was given to.
-using token_measure = std::function<size_t(std::string_view)>;
 
 /// How much a memory holds. All of it is in this process's main memory.
 struct memory_limits {

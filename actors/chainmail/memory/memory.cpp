@@ -8,7 +8,6 @@
 #include <caf/expected.hpp>
 
 #include <algorithm>
-#include <map>
 #include <stdexcept>
 
 namespace chainmail {
@@ -17,6 +16,8 @@ namespace {
 
 /// So that a backlog does not make one prompt too long for the model.
 constexpr size_t most_turns_at_once = 20;
+/// A summary that takes longer is given up, and tried again at the next save.
+constexpr caf::timespan patience = std::chrono::minutes{2};
 
 std::string write_prompt(conversation what) {
   auto so_far = std::exchange(what.summary, {});
@@ -30,7 +31,6 @@ struct memory_state {
   static constexpr const char* name = "chainmail.memory";
 
   using actor_type = hub_actor<memory_actor, memory_state>;
-  using promise = caf::typed_response_promise<void>;
 
   /// Without an LLM nothing is summarised.
   memory_state(
@@ -48,7 +48,7 @@ struct memory_state {
         [this](save_atom, const std::string& key, conversation_turn& turn,
             const call_context& context) { return save(key, std::move(turn), context); },
         [this](erase_atom, const std::string& key) { memory.erase(key); },
-        [this](cancel_atom, const call_id& id) { cancel(id); },
+        [](cancel_atom, const call_id&) { /* no call waits here */ },
         replies.on_reply(),
     };
   }
@@ -65,74 +65,45 @@ struct memory_state {
       return late;
     if (auto error = memory.save(key, std::move(turn)))
       return error;
-    if (!llm || replies.is_full())
-      return caf::unit;
-    auto too_many = count_surplus(key);
-    if (!too_many)
-      return std::move(too_many.error());
-    auto folding = memory.begin_folding(key, std::min(*too_many, most_turns_at_once));
-    if (!folding)
-      return caf::unit;
-    auto caller = self->make_response_promise<void>();
-    summarise(std::move(*folding), context, caller);
-    return caller;
+    if (llm)
+      summarise_surplus(key, context.tenant);
+    return caf::unit;
   }
 
-  caf::expected<size_t> count_surplus(const std::string& key) {
-    try {
-      return turns_beyond(memory.load(key).turns, options.max_tokens, options.count_tokens);
-    } catch (const std::exception& error) {
-      return make_failure(errc::internal,
-          std::string{"the turn is saved, but counting tokens failed: "} + error.what());
-    }
+  /// Asks for a summary of what is too much in a conversation, if there is something.
+  void summarise_surplus(const std::string& key, const std::string& tenant) {
+    if (replies.is_full())
+      return;
+    auto too_many = turns_beyond(memory.load(key).turns, options.max_tokens, options.count_tokens);
+    if (auto folding = memory.begin_folding(key, std::min(too_many, most_turns_at_once)))
+      summarise(*folding, tenant);
   }
 
-  void summarise(
-      conversation_memory::folding folding, const call_context& context, promise caller) {
+  void summarise(const conversation_memory::folding& folding, const std::string& tenant) {
     llm_request request;
     request.prompts.push_back(write_prompt(folding.what));
     request.parameters = options.parameters;
-    auto ticket = std::pair{context.id, next_number++};
-    saving.emplace(ticket, std::move(caller));
+    call_context context;
+    context.id = call_id::make();
+    context.due.at = self->clock().now() + patience;
+    context.tenant = tenant;
     replies.ask<llm_result>(
         llm, context.due,
-        [this, ticket, folding](llm_result& result) {
+        [this, folding, tenant](llm_result& result) {
           auto text = result.completions.empty() ? std::string_view{} : trimmed(result.text());
-          memory.end_folding(
-              folding, text.empty() ? std::nullopt : std::optional{std::string{text}});
-          saved(ticket);
+          if (text.empty())
+            return memory.end_folding(folding, std::nullopt);
+          memory.end_folding(folding, std::string{text});
+          summarise_surplus(folding.key, tenant); // what was saved meanwhile
         },
-        [this, ticket, folding](caf::error&) {
-          memory.end_folding(folding, std::nullopt);
-          saved(ticket);
-        },
-        generate_atom_v, std::move(request), context.child(0));
-  }
-
-  void saved(const std::pair<call_id, uint64_t>& ticket) {
-    if (auto call = saving.extract(ticket))
-      call.mapped().deliver();
-  }
-
-  void cancel(const call_id& id) {
-    if (!id)
-      return;
-    for (auto i = saving.lower_bound({id, 0}); i != saving.end(); i = saving.erase(i)) {
-      const auto& found = i->first.first;
-      if (found.root != id.root || (id.step != 0 && found != id))
-        break;
-      compat::send(self, llm, cancel_atom_v, found.child(0));
-      i->second.deliver(make_failure(errc::cancelled, "the caller gave the call up"));
-    }
+        [this, folding](caf::error&) { memory.end_folding(folding, std::nullopt); },
+        generate_atom_v, std::move(request), context);
   }
 
   actor_type* self;
   conversation_memory memory;
   llm_actor llm;
   summary_memory_options options;
-  /// Saves that wait for a summary.
-  std::map<std::pair<call_id, uint64_t>, promise> saving;
-  uint64_t next_number = 0;
   reply_table replies{self, "the LLM that summarises"};
 };
 
@@ -165,7 +136,7 @@ memory_actor spawn_summary_buffer_memory(
   if (!llm)
     throw std::invalid_argument{"a memory that summarises needs a valid LLM actor"};
   if (!options.count_tokens)
-    options.count_tokens = [](std::string_view text) { return (text.size() + 3) / 4; };
+    options.count_tokens = measure_tokens_of(options.parameters.model.value_or(""));
   auto limits = options.limits;
   return spawn_memory(system, limits, 0, std::move(llm), std::move(options));
 }

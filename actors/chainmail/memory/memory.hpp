@@ -25,7 +25,7 @@ struct summary_memory_options {
   /// Turns with more tokens than this together, as measured by `count_tokens`, go into the summary,
   /// the oldest first. 2000 is LangChain's.
   size_t max_tokens = 2'000;
-  /// Empty: a token for every four bytes.
+  /// Empty: measure_tokens_of the model of `parameters`. It must not throw.
   token_measure count_tokens;
   /// Over the LLM's own parameters.
   llm_parameters parameters;
@@ -34,11 +34,10 @@ struct summary_memory_options {
 
 /// Spawns a memory that keeps the last turns as they are, and a summary of those before them.
 ///
-/// A turn is in the conversation as soon as it is saved. When that makes too many, the save asks
-/// `llm` to add the oldest (20 at most) to the summary, with the save's deadline, tenant and ID, and
-/// is answered when that is over. A conversation has one such request at a time: a save that finds
-/// one under way is answered at once. A request that fails or is cancelled fails no save: its turns
-/// stay as they are, and the next save tries again.
+/// A save is answered as soon as the turn is in the conversation. When that makes too many, the
+/// memory asks `llm` by itself to add the oldest (20 at most) to the summary, one request of a
+/// conversation at a time, on the account of the save's tenant. A request that fails, or takes longer
+/// than 2 minutes, loses nothing: its turns stay as they are, and the next save tries again.
 /// @throws std::invalid_argument for an invalid LLM.
 memory_actor spawn_summary_buffer_memory(
     caf::actor_system& system, llm_actor llm, summary_memory_options options = {});
