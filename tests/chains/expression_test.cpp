@@ -1,9 +1,9 @@
 #include "chains/expression_table.hpp"
 #include "chains/hostile_expressions.hpp"
 
-#include <chainmail/chains/excerpt.hpp>
 #include <chainmail/chains/expression.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -39,7 +39,7 @@ struct decimal_comma : std::numpunct<char> {
 
 bool is_fit_for_a_log(const std::string& sentence) {
   return !sentence.empty() && sentence.size() < 300 &&
-         excerpt(sentence, sentence.size()) == sentence;
+         one_line(sentence, sentence.size()) == sentence;
 }
 
 } // namespace
@@ -70,7 +70,7 @@ TEST_CASE("whatever is no arithmetic is refused at once, in one harmless sentenc
       result = evaluate_expression(text);
       fastest = std::min(fastest, std::chrono::steady_clock::now() - start);
     }
-    INFO(excerpt(text, 100));
+    INFO(one_line(text, 100));
     REQUIRE(!result);
     auto sentence = sentence_of(result.error());
     INFO(sentence);
@@ -178,16 +178,4 @@ TEST_CASE("threads evaluate side by side, and an error leaves nothing behind") {
   for (auto& thread : threads)
     thread.join();
   CHECK(failures == std::vector<int>(4));
-}
-
-TEST_CASE("the excerpt of a text is one harmless line") {
-  CHECK(excerpt("plain", 10) == "plain");
-  CHECK(excerpt("plain", 5) == "plain");
-  CHECK(excerpt("plain", 4) == "plai...");
-  CHECK(excerpt("a\nb\tc\rd", 10) == "a b c d");
-  CHECK(excerpt("a\0b\x1B\x7F"s, 10) == "a?b??");
-  CHECK(excerpt("é€😀", 10) == "é€😀");
-  CHECK(excerpt("é€😀", 4) == "é...");
-  CHECK(excerpt("\xC2\x85\xE2\x80\xA8\xE2\x80\xAE\xE2\x81\xA6", 10) == "????");
-  CHECK(excerpt("\xFF\xC0\xAF\xED\xA0\x80\xF4\x90\x80\x80\xE2\x82", 20) == "????????????");
 }

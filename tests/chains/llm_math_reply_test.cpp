@@ -1,6 +1,6 @@
-#include <chainmail/chains/excerpt.hpp>
 #include <chainmail/chains/llm_math_reply.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -51,7 +51,7 @@ TEST_CASE("another reply is refused with an excerpt") {
     auto sentence = sentence_of(result.error());
     INFO(sentence);
     CHECK(sentence.size() < 300);
-    CHECK(excerpt(sentence, sentence.size()) == sentence);
+    CHECK(one_line(sentence, sentence.size()) == sentence);
   }
 }
 

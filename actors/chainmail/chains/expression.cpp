@@ -1,10 +1,10 @@
 // An expression is read and checked here, rewritten for muParser, which orders the operations, and
 // computed by ours: what muParser takes for numbers are places in a table of typed numbers.
-#include <chainmail/chains/excerpt.hpp>
 #include <chainmail/chains/expression.hpp>
 #include <chainmail/chains/expression_numbers.hpp>
 #include <chainmail/chains/expression_reader.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 
@@ -156,7 +156,7 @@ caf::error to_error(const expression_failure& failure, std::string_view text) {
       static_cast<size_t>(std::count_if(before.begin(), before.end(), is_continuation));
   return make_failure(errc::invalid_input, "the expression " + failure.what + " at character " +
                                                std::to_string(character) + ": '" +
-                                               excerpt(piece, longest_quote) + "'");
+                                               one_line(piece, longest_quote) + "'");
 }
 
 } // namespace

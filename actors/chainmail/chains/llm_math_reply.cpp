@@ -1,8 +1,8 @@
 // Finds the answer or the expression in a reply.
-#include <chainmail/chains/excerpt.hpp>
 #include <chainmail/chains/expression.hpp>
 #include <chainmail/chains/llm_math_reply.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 
@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view answer_prefix = "Answer:";
 constexpr std::string_view fence = "```";
 constexpr std::string_view blanks = " \t\r\n";
-constexpr size_t longest_quote = 80;
+constexpr size_t longest_quote = 60;
 
 /// Words that name the language of a block even on the line of the expression.
 constexpr std::array<std::string_view, 7> languages = {
@@ -76,7 +76,7 @@ caf::expected<std::string> read_math_reply(std::string_view reply) {
   }
   if (auto found = text.rfind(answer_prefix); found != std::string_view::npos)
     return pass_on(text.substr(found));
-  return malformed("unknown format from LLM: '" + excerpt(text, longest_quote) +
+  return malformed("unknown format from LLM: '" + one_line(text, longest_quote) +
                    "' has neither a fenced block nor \"Answer:\"");
 }
 

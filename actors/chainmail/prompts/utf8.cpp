@@ -117,9 +117,9 @@ std::string one_line(std::string_view text, size_t longest) {
     if (count == longest)
       return result += "...";
     auto [number, bytes] = first_code_point(text);
-    auto control = number < 0x20 || (number >= 0x7f && number < 0xa0) || number == 0x2028 ||
-                   number == 0x2029 || (number >= 0x202a && number <= 0x202e) ||
-                   (number >= 0x2066 && number <= 0x2069);
+    auto control = number < 0x20 || (number >= 0x7f && number < 0xa0) || number == 0x200e ||
+                   number == 0x200f || number == 0x2028 || number == 0x2029 ||
+                   (number >= 0x202a && number <= 0x202e) || (number >= 0x2066 && number <= 0x2069);
     if (control)
       result += ' ';
     else if (number == not_utf8)

@@ -35,7 +35,8 @@ bool is_blank(char32_t number);
 std::string_view trimmed(std::string_view text);
 
 /// The trimmed text as one line of UTF-8 for a log or a label: of at most `longest` code points
-/// and "..." where it was cut, with blanks for control characters and U+FFFD for what is not UTF-8.
+/// and "..." where it was cut, with blanks for control characters and those that turn the direction
+/// of writing, and U+FFFD for what is not UTF-8.
 std::string one_line(std::string_view text, size_t longest);
 
 } // namespace chainmail
