@@ -1,5 +1,6 @@
 #include <chainmail/documents/text_splitter.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/llm/token_counter.hpp>
 #include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>

@@ -48,14 +48,17 @@ TEST_CASE("an estimate is near to what cl100k_base makes of a text") {
 
 TEST_CASE("putting texts together or cutting them never makes more tokens") {
   std::mt19937 random{7};
-  for (auto i = 0; i < 3000; ++i) {
+  for (auto i = 0; i < 5000; ++i) {
     auto first = random_text(random, random() % 12);
     auto second = random_text(random, random() % 12);
     auto whole = first + second;
     CAPTURE(first, second);
     auto together = estimate_token_tenths(whole);
-    if (is_utf8(whole))
+    if (is_utf8(whole)) {
       CHECK(together <= estimate_token_tenths(first) + estimate_token_tenths(second));
+      CHECK(together >= estimate_token_tenths(first));
+      CHECK(together >= estimate_token_tenths(second));
+    }
     CHECK(estimate_token_tenths(trimmed(whole)) <= together);
   }
 }
@@ -109,6 +112,14 @@ TEST_CASE("eight reports of long prompts come close already") {
   token_counter counter;
   teach(counter, "m", 1.3, 8);
   CHECK(counter.ratio("m") == Catch::Approx(1.3).epsilon(0.05));
+}
+
+TEST_CASE("no text is no token, and any text is at least one") {
+  token_counter counter;
+  teach(counter, "m", 0.25, 100);
+  CHECK(counter.count("", "m") == 0);
+  CHECK(counter.count("a", "m") == 1);
+  CHECK(counter.count("", "unknown") == 0);
 }
 
 TEST_CASE("models do not influence each other") {

@@ -23,7 +23,8 @@ struct fence {
   size_t length;
 };
 
-/// Without line break and the up to three spaces that CommonMark allows; nothing when there are more.
+/// Without line break and the up to three spaces that CommonMark allows; nothing when there are
+/// more.
 std::optional<std::string_view> without_indentation(std::string_view line) {
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r'))
     line.remove_suffix(1);

@@ -2,6 +2,7 @@
 #include <chainmail/documents/markdown_sections.hpp>
 #include <chainmail/documents/text_splitter.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/llm/token_counter.hpp>
 #include <chainmail/llm/token_estimate.hpp>
 #include <chainmail/prompts/utf8.hpp>
 
@@ -259,19 +260,19 @@ std::vector<std::string> text_splitter::split_text(std::string_view text) const 
 std::vector<document> text_splitter::split(const std::vector<document>& documents) const {
   std::vector<document> chunks;
   ruler by{options_};
-  for (const auto& [content, metadata] : documents) {
+  for (const auto& whole : documents) {
     auto cut = [&](const std::string& heading, std::string_view section) {
       chunk_reader keep = [&](std::string_view chunk) {
-        chunks.push_back({std::string{chunk}, metadata});
+        chunks.push_back({std::string{chunk}, whole.metadata});
         if (!heading.empty())
           chunks.back().metadata["heading"] = heading;
       };
       cutter{section, separators_, by, keep}.cut();
     };
     if (at_headings_)
-      for_each_section(content, cut);
+      for_each_section(whole.content, cut);
     else
-      cut({}, content);
+      cut({}, whole.content);
   }
   return chunks;
 }

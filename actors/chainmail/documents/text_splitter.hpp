@@ -1,7 +1,6 @@
 // Text splitters: long documents in chunks that fit a prompt or an embedding.
 #pragma once
 
-#include <chainmail/llm/token_counter.hpp>
 #include <chainmail/values.hpp>
 
 #include <caf/error.hpp>
@@ -15,6 +14,8 @@
 #include <vector>
 
 namespace chainmail {
+
+class token_counter;
 
 /// Lengths in tokens instead of characters: as `counter` counts for `model` when the splitting
 /// starts. Null stands for the counter of the process.
@@ -57,9 +58,9 @@ public:
   static caf::expected<text_splitter> recursive(text_splitter_options options = {},
       std::vector<std::string> separators = {"\n\n", "\n", " ", ""});
 
-  /// Splits at every Markdown heading (# to ######, outside fenced code blocks), then recursively. A
-  /// heading starts the chunk of its text, or that of the deeper heading which directly follows. In
-  /// a document's chunk, metadata "heading" is the path that it stands under: "Install > Linux";
+  /// Splits at every Markdown heading (# to ######, outside fenced code blocks), then recursively.
+  /// A heading starts the chunk of its text, or that of the deeper heading which directly follows.
+  /// In a document's chunk, metadata "heading" is the path that it stands under: "Install > Linux";
   /// headings are cut to 100 characters there.
   static caf::expected<text_splitter> markdown(text_splitter_options options = {});
 

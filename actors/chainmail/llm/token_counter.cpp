@@ -26,7 +26,8 @@ constexpr uint64_t sample_distance = 16;
 
 size_t token_counter::count(std::string_view text, std::string_view model) const {
   auto estimate = static_cast<double>(estimate_tokens(text));
-  return static_cast<size_t>(std::llround(estimate * ratio(model)));
+  auto tokens = static_cast<size_t>(std::llround(estimate * ratio(model)));
+  return text.empty() ? 0 : std::max<size_t>(tokens, 1);
 }
 
 double token_counter::ratio(std::string_view model) const {

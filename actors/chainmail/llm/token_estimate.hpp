@@ -16,7 +16,7 @@ struct token_piece {
 
 /// The first piece of a text that is not empty. Pieces never end inside a UTF-8 sequence.
 ///
-/// The rule follows the splitting of OpenAI's cl100k_base, with lengths where that has a vocabulary:
+/// The rule splits about as OpenAI's cl100k_base does, with lengths in place of a vocabulary:
 /// - a word is one token for 7 ASCII letters begun; a lower-case letter before an upper-case one
 ///   ends a word, and a letter of another alphabet counts as 3 or 4;
 /// - digits go in threes, ASCII punctuation in pairs, or in eights of the same character, and takes
@@ -27,8 +27,8 @@ struct token_piece {
 /// - a byte that is not UTF-8 is one token.
 token_piece next_token_piece(std::string_view text);
 
-/// The sum of all pieces, rounded up. Takes linear time. Two texts put together make at most as many
-/// tokens as both apart, and a part makes at most as many as the whole.
+/// The sum of all pieces, rounded up. Takes linear time. Two texts of UTF-8 put together make at
+/// most as many tokens as both apart, and each alone at most as many as both together.
 size_t estimate_tokens(std::string_view text);
 
 /// The same sum in tenths, not rounded.

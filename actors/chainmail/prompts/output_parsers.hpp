@@ -13,9 +13,9 @@
 namespace chainmail {
 
 /// Finds a regular expression in a text and names its groups. The syntax is RE2's, which is Perl's
-/// without look-around and back-references: `.` stops at a newline unless the pattern says (?s), and
-/// `$` is the end of the text unless it says (?m). It takes time linear in the text, whatever the
-/// pattern. Copies share the compiled pattern; one can be used from several threads.
+/// without look-around and back-references: `.` stops at a newline unless the pattern says (?s),
+/// and `$` is the end of the text unless it says (?m). It takes time linear in the text, whatever
+/// the pattern. Copies share the compiled pattern; one can be used from several threads.
 class regex_parser {
 public:
   /// Group i of the pattern becomes the value named keys[i]. With a `default_key`, which is one of
