@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace chainmail {
 
@@ -25,6 +26,10 @@ struct openai_call {
 /// prompts nor messages, or both; text that is not UTF-8; numbers that are not finite; extra fields
 /// that are not JSON or that stand for a parameter of ours.
 caf::expected<openai_call> encode(const llm_request& request, const openai_options& options);
+
+/// The model that a request is sent to: its own, the client's default, or the API's usual small
+/// one.
+std::string_view model_of(const llm_request& request, const openai_options& options);
 
 /// Reads a response to `call`. Consumes the body. `endpoint` stands in the errors; the options' key
 /// and extra headers do not, even if the server repeats them.

@@ -147,14 +147,24 @@ void write_parameters(
       out.raw(field, json);
 }
 
+openai_api api_of(const llm_request& request, const openai_options& options) {
+  return request.messages.empty() ? options.api : openai_api::chat;
+}
+
 } // namespace
+
+std::string_view model_of(const llm_request& request, const openai_options& options) {
+  if (const auto& named = either(request.parameters.model, options.defaults.model))
+    return *named;
+  return api_of(request, options) == openai_api::chat ? "gpt-4o-mini" : "gpt-3.5-turbo-instruct";
+}
 
 caf::expected<openai_call> encode(const llm_request& request, const openai_options& options) {
   auto invalid = [](const char* sentence) { return make_failure(errc::invalid_input, sentence); };
   if (request.prompts.empty() == request.messages.empty())
     return invalid("an LLM request holds either prompts or messages: exactly one of them");
   openai_call call;
-  call.api = request.messages.empty() ? options.api : openai_api::chat;
+  call.api = api_of(request, options);
   if (call.api == openai_api::chat && request.prompts.size() > 1)
     return invalid("a chat model takes one prompt a request; gather several requests instead");
   auto n = either(request.parameters.n, options.defaults.n).value_or(1);
@@ -162,8 +172,7 @@ caf::expected<openai_call> encode(const llm_request& request, const openai_optio
     return invalid("the request's field 'n' must be at least 1");
   call.completions = n * std::max<size_t>(request.prompts.size(), 1);
   request_writer out;
-  const auto* model = call.api == openai_api::chat ? "gpt-4o-mini" : "gpt-3.5-turbo-instruct";
-  out.text("model", either(request.parameters.model, options.defaults.model).value_or(model));
+  out.text("model", model_of(request, options));
   if (call.api == openai_api::completions)
     out.texts("prompt", request.prompts);
   else if (!request.messages.empty())

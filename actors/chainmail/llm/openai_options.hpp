@@ -6,10 +6,13 @@
 
 #include <caf/error.hpp>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace chainmail {
+
+class token_counter;
 
 /// A key that cannot be printed by accident: no operator<<, no inspect.
 class api_key {
@@ -52,6 +55,9 @@ struct openai_options {
   std::string api_version;
   /// Sent with every request, and kept as secret as the key.
   std::vector<http_header> extra_headers;
+  /// Learns from the usage that replies report how many tokens each model makes. Null stands for
+  /// the counter of the process.
+  std::shared_ptr<token_counter> counter;
 
   /// OPENAI_API_KEY, and OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID where they are set.
   static openai_options from_environment();
