@@ -33,8 +33,9 @@ std::string_view reason_of(unsigned status) {
   }
 }
 
-bool generates(const route& where) {
-  return where.to == route::endpoint::completions || where.to == route::endpoint::chat;
+bool takes_post(const route& where) {
+  using enum route::endpoint;
+  return where.to == completions || where.to == chat || where.to == embeddings;
 }
 
 bool equal_ignoring_case(std::string_view left, std::string_view right) {
@@ -119,7 +120,7 @@ answer endpoint::answer_normally(
   using enum route::endpoint;
   if (where.to == none)
     return refusal_answer(404, "there is nothing at this path", "unknown_url");
-  if (request.method != (generates(where) ? "POST" : "GET"))
+  if (request.method != (takes_post(where) ? "POST" : "GET"))
     return refusal_answer(405, "this path does not take this method", "method_not_supported");
   if (where.to == stats)
     return {200, to_json(counted)};
@@ -130,6 +131,8 @@ answer endpoint::answer_normally(
     return responder_.complete(request.body, where.deployment);
   case chat:
     return responder_.chat(request.body, where.deployment);
+  case embeddings:
+    return responder_.embed_inputs(request.body, where.deployment);
   default:
     return responder_.list_models();
   }
@@ -139,7 +142,7 @@ std::string endpoint::extra_fields(const answer& what, const route& where) const
   if (what.status == 429)
     return "Retry-After: " + std::to_string(retry_after_.count()) + "\r\n";
   if (what.status == 405)
-    return generates(where) ? "Allow: POST\r\n" : "Allow: GET\r\n";
+    return takes_post(where) ? "Allow: POST\r\n" : "Allow: GET\r\n";
   return {};
 }
 

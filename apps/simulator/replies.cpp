@@ -2,6 +2,8 @@
 
 #include "replies.hpp"
 
+#include "brain.hpp"
+#include "embeddings.hpp"
 #include "names.hpp"
 #include "requests.hpp"
 
@@ -148,6 +150,8 @@ route find_route(std::string_view target) {
     return {completions, deployment};
   if (path == "/chat/completions")
     return {chat, deployment};
+  if (path == "/embeddings")
+    return {embeddings, deployment};
   if (path == "/models" && deployment.empty())
     return {models};
   return {none};
@@ -171,9 +175,10 @@ answer responder::complete(std::string_view json, std::string_view deployment) t
   std::uint64_t index = 0;
   std::uint64_t tokens = 0;
   for (const auto& prompt : request.prompts) {
+    auto thought = think(prompt);
     for (std::size_t i = 0; i < request.n; ++i) {
       // The completion models of old began their answers with an empty line.
-      auto whole = "\n\n" + reply_to(prompt);
+      auto whole = "\n\n" + (thought ? *thought : invent_reply(prompt));
       auto [text, reason] = finish(whole, request);
       tokens += estimated_tokens(text);
       out.StartObject();
@@ -202,8 +207,12 @@ answer responder::chat(std::string_view json, std::string_view deployment) try {
   out.Key("choices");
   out.StartArray();
   std::uint64_t tokens = 0;
+  const auto& prompt = request.prompts.front();
+  auto thought = think(prompt);
+  if (!thought && !request.history.empty() && !brand_name(prompt, seed_, 0))
+    thought = recall(prompt, request.history);
   for (std::size_t i = 0; i < request.n; ++i) {
-    auto whole = reply_to(request.prompts.front());
+    auto whole = thought ? *thought : invent_reply(prompt);
     auto [text, reason] = finish(whole, request);
     tokens += estimated_tokens(text);
     out.StartObject();
@@ -219,6 +228,44 @@ answer responder::chat(std::string_view json, std::string_view deployment) try {
   }
   out.EndArray();
   put_usage(out, (request.prompt_bytes + 3) / 4, tokens);
+  out.EndObject();
+  return {200, text_of(buffer)};
+} catch (const refusal& refused) {
+  return to_answer(refused);
+}
+
+answer responder::embed_inputs(std::string_view json, std::string_view deployment) const try {
+  auto request = read_embeddings(json, deployment);
+  check_model(request.model);
+  rapidjson::StringBuffer buffer;
+  writer out(buffer);
+  out.StartObject();
+  put(out, "object", "list");
+  out.Key("data");
+  out.StartArray();
+  std::uint64_t index = 0;
+  for (const auto& input : request.inputs) {
+    auto numbers = embed(input, request.dimensions);
+    out.StartObject();
+    put(out, "object", "embedding");
+    put(out, "index", index++);
+    if (request.as_base64) {
+      put(out, "embedding", base64_of(numbers));
+    } else {
+      auto array = json_array_of(numbers);
+      out.Key("embedding");
+      out.RawValue(array.data(), array.size(), rapidjson::kArrayType);
+    }
+    out.EndObject();
+  }
+  out.EndArray();
+  put(out, "model", "simulated-" + request.model);
+  auto tokens = std::uint64_t{(request.input_bytes + 3) / 4};
+  out.Key("usage");
+  out.StartObject();
+  put(out, "prompt_tokens", tokens);
+  put(out, "total_tokens", tokens);
+  out.EndObject();
   out.EndObject();
   return {200, text_of(buffer)};
 } catch (const refusal& refused) {
@@ -259,7 +306,7 @@ void responder::check_model(const std::string& model) const {
       .code = "model_not_found"};
 }
 
-std::string responder::reply_to(std::string_view prompt) {
+std::string responder::invent_reply(std::string_view prompt) {
   auto name = brand_name(prompt, seed_, replies_++);
   return name ? std::move(*name) : echo(prompt);
 }

@@ -22,7 +22,7 @@ answer error_answer(unsigned status, std::string_view message, std::string_view 
 
 /// What a path stands for.
 struct route {
-  enum class endpoint { none, completions, chat, models, stats };
+  enum class endpoint { none, completions, chat, embeddings, models, stats };
 
   endpoint to = endpoint::none;
   /// The deployment's name in Azure's paths, which stands for the model there; else empty.
@@ -35,8 +35,8 @@ route find_route(std::string_view target);
 /// About 4 bytes of UTF-8 per token: the rule of thumb for English, not a tokenizer.
 std::uint64_t estimated_tokens(std::string_view text);
 
-/// Stands where a model would. Replies vary with the seed, the prompt and the number of replies
-/// given so far; everything else about them follows from the request.
+/// Stands where a model would. Names that it invents vary with the seed, the prompt and the number of
+/// replies given so far; everything else about the replies follows from the request.
 class responder {
 public:
   /// An empty `models` accepts any model.
@@ -44,11 +44,12 @@ public:
 
   answer complete(std::string_view json, std::string_view deployment = {});
   answer chat(std::string_view json, std::string_view deployment = {});
+  answer embed_inputs(std::string_view json, std::string_view deployment = {}) const;
   answer list_models() const;
 
 private:
   void check_model(const std::string& model) const;
-  std::string reply_to(std::string_view prompt);
+  std::string invent_reply(std::string_view prompt);
   std::string next_id(std::string_view prefix);
 
   std::uint64_t seed_;

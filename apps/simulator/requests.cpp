@@ -121,18 +121,22 @@ std::vector<std::string> strings(
   return result;
 }
 
-// -- what both endpoints share ------------------------------------------------
+// -- what the endpoints share -------------------------------------------------
+
+std::string read_model(const Value& root, std::string_view deployment) {
+  if (!deployment.empty())
+    return std::string(deployment);
+  const Value* model = find(root, "model");
+  if (model == nullptr)
+    throw refusal{.message = "you must provide a 'model'", .param = "model"};
+  if (!model->IsString() || model->GetStringLength() == 0)
+    refuse("model", "a string that is not empty");
+  return std::string(view(*model));
+}
 
 generation read_common(const Value& root, std::string_view deployment) {
   generation result;
-  if (!deployment.empty())
-    result.model = deployment;
-  else if (const Value* model = find(root, "model"); model == nullptr)
-    throw refusal{.message = "you must provide a 'model'", .param = "model"};
-  else if (!model->IsString() || model->GetStringLength() == 0)
-    refuse("model", "a string that is not empty");
-  else
-    result.model = view(*model);
+  result.model = read_model(root, deployment);
   if (const Value* stream = find(root, "stream"); stream != nullptr) {
     if (!stream->IsBool())
       refuse("stream", "a boolean");
@@ -206,22 +210,48 @@ generation read_chat(std::string_view json, std::string_view deployment) {
   const Value* messages = find(body.root(), "messages");
   if (messages == nullptr || !messages->IsArray() || messages->Empty())
     refuse("messages", "an array of at least one message");
-  std::string last;
-  bool by_user = false;
+  auto& texts = result.history;
+  std::optional<std::size_t> last_by_user;
   for (const auto& message : messages->GetArray()) {
     if (!message.IsObject())
       refuse("messages", "an array of objects");
     const Value* role = find(message, "role");
     if (role == nullptr || !role->IsString())
       refuse("messages", "an array of objects that each have a string 'role'");
-    auto text = content_text(message);
-    result.prompt_bytes += text.size();
-    bool is_users = view(*role) == "user";
-    if (is_users || !by_user)
-      last = std::move(text);
-    by_user = by_user || is_users;
+    texts.push_back({std::string(view(*role)), content_text(message)});
+    result.prompt_bytes += texts.back().text.size();
+    if (texts.back().role == "user")
+      last_by_user = texts.size() - 1;
   }
-  result.prompts.push_back(std::move(last));
+  auto last = last_by_user.value_or(texts.size() - 1);
+  result.prompts.push_back(std::move(texts[last].text));
+  texts.resize(last);
+  return result;
+}
+
+embedding_request read_embeddings(std::string_view json, std::string_view deployment) {
+  document body(json);
+  embedding_request result;
+  result.model = read_model(body.root(), deployment);
+  constexpr auto wanted = "a string or an array of 1 to 2048 strings, none of them empty (token "
+                          "numbers are not simulated)";
+  const Value* input = find(body.root(), "input");
+  if (input == nullptr)
+    refuse("input", wanted);
+  result.inputs = strings(*input, "input", 2048, wanted);
+  for (const auto& text : result.inputs) {
+    if (text.empty())
+      refuse("input", wanted);
+    result.input_bytes += text.size();
+  }
+  auto dimensions = whole_number(body.root(), "dimensions", 1, 3072);
+  result.dimensions = static_cast<std::size_t>(dimensions.value_or(result.dimensions));
+  if (const Value* format = find(body.root(), "encoding_format"); format != nullptr) {
+    auto name = format->IsString() ? view(*format) : std::string_view{};
+    if (name != "float" && name != "base64")
+      refuse("encoding_format", "\"float\" or \"base64\"");
+    result.as_base64 = name == "base64";
+  }
   return result;
 }
 

@@ -19,10 +19,17 @@ struct refusal {
   std::string code = {};
 };
 
+/// One of a chat.
+struct message {
+  std::string role;
+  std::string text;
+};
+
 /// What the simulator needs to know of a request. Other fields are checked or ignored.
 struct generation {
   std::string model;
   std::vector<std::string> prompts; ///< of a chat: its last message by the user
+  std::vector<message> history;     ///< of a chat: what stands before that
   std::size_t prompt_bytes = 0;     ///< of all prompts or messages, for the usage counts
   std::size_t n = 1;
   std::optional<std::uint64_t> max_tokens;
@@ -35,6 +42,17 @@ generation read_completion(std::string_view json, std::string_view deployment);
 
 /// @throws refusal
 generation read_chat(std::string_view json, std::string_view deployment);
+
+struct embedding_request {
+  std::string model;
+  std::vector<std::string> inputs;
+  std::size_t input_bytes = 0;
+  std::size_t dimensions = 256;
+  bool as_base64 = false;
+};
+
+/// @throws refusal
+embedding_request read_embeddings(std::string_view json, std::string_view deployment);
 
 /// The longest prefix of at most `limit` bytes that does not end inside a UTF-8 sequence.
 std::string_view utf8_prefix(std::string_view text, std::size_t limit);

@@ -1,0 +1,210 @@
+// Makes a follow-up question stand alone: finds what was talked about, and puts it where the
+// follow-up has a pronoun, or the new thing where the question before had the old one.
+
+#include "brain_text.hpp"
+#include "words.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+
+namespace chainmail::simulator {
+
+namespace {
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
+  return std::ranges::find(list, text) != list.end();
+}
+
+bool is_auxiliary(std::string_view word) {
+  return is_one_of(word, {"is", "are", "was", "were", "do", "does", "did", "has", "have", "had",
+                             "can", "could", "will", "would", "should", "may", "might", "must"});
+}
+
+bool is_question_word(std::string_view word) {
+  return is_one_of(word, {"what", "who", "whose", "where", "when", "why", "how", "which", "if"}) ||
+         is_auxiliary(word);
+}
+
+/// Verbs that questions are made of; they end the name of a thing.
+bool is_usual_verb(std::string_view word) {
+  return is_one_of(word,
+      {"work", "works", "mean", "means", "do", "make", "makes", "made", "use", "uses", "used",
+          "happen", "happens", "handle", "handles", "handled", "need", "needs", "write", "wrote",
+          "written", "live", "lives", "lived", "run", "runs", "know", "look", "like", "say", "says",
+          "said", "explain", "describe", "compare", "want", "see", "find", "build", "built",
+          "invented", "founded", "discovered", "created", "cost", "costs", "eat", "eats"});
+}
+
+struct token {
+  std::string_view text; ///< without the punctuation around it
+  std::string lower = {};
+  bool ends_phrase = false;
+};
+
+std::vector<token> tokens_of(std::string_view line) {
+  constexpr std::size_t most = 200;
+  std::vector<token> result;
+  while (result.size() < most && !(line = trim(line)).empty()) {
+    auto size = std::min(line.find_first_of(" \t\n\r"), line.size());
+    auto text = line.substr(0, size);
+    line.remove_prefix(size);
+    auto is_mark = [](char c) { return !is_word_byte(c); };
+    auto begin = std::ranges::find_if_not(text, is_mark);
+    auto end = text.size();
+    while (end > 0 && is_mark(text[end - 1]))
+      --end;
+    if (begin == text.end())
+      continue;
+    auto from = static_cast<std::size_t>(begin - text.begin());
+    auto word = text.substr(from, end - from);
+    result.push_back({word, lower_case(word), end < text.size()});
+  }
+  return result;
+}
+
+std::string_view span_of(const token& first, const token& last) {
+  auto end = last.text.data() + last.text.size();
+  return {first.text.data(), static_cast<std::size_t>(end - first.text.data())};
+}
+
+/// What a question is about: its last run of capitalized words after the first word, else the first
+/// run of content words, best after "is", "does" or the like, with its article. Empty: it is itself a
+/// follow-up.
+std::string_view subject_of(std::string_view question) {
+  constexpr std::size_t longest_subject = 100;
+  auto tokens = tokens_of(question);
+  if (tokens.empty())
+    return {};
+  auto run_of = [&tokens](auto belongs, bool takes_last) {
+    std::string_view result;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (!belongs(i))
+        continue;
+      auto first = i;
+      while (!tokens[i].ends_phrase && i + 1 < tokens.size() && belongs(i + 1) && i - first < 5)
+        ++i;
+      bool has_article =
+          first > 0 && is_one_of(tokens[first - 1].lower, {"the", "a", "an", "my", "our", "your"});
+      if (result.empty() || takes_last)
+        result = span_of(tokens[has_article ? first - 1 : first], tokens[i]);
+    }
+    if (result.ends_with("'s"))
+      result.remove_suffix(2);
+    return result.size() <= longest_subject ? result : std::string_view{};
+  };
+  auto name = run_of(
+      [&](std::size_t i) {
+        return i > 0 && is_upper(tokens[i].text[0]) && !is_stop_word(tokens[i].lower);
+      },
+      true);
+  if (!name.empty())
+    return name;
+  auto auxiliary =
+      std::ranges::find_if(tokens, [](const token& one) { return is_auxiliary(one.lower); });
+  auto after = static_cast<std::size_t>(auxiliary - tokens.begin()) % tokens.size();
+  for (auto from : {after, std::size_t{0}}) {
+    auto thing = run_of(
+        [&](std::size_t i) {
+          return i >= from && !is_stop_word(tokens[i].lower) && !is_usual_verb(tokens[i].lower);
+        },
+        false);
+    if (!thing.empty())
+      return thing;
+  }
+  return {};
+}
+
+/// What a pronoun is to be replaced with; empty: it is none, or stands for nothing.
+std::string replacement(
+    const std::vector<token>& tokens, std::size_t at, std::string_view subject) {
+  const auto& word = tokens[at].lower;
+  bool is_last = at + 1 == tokens.size() || tokens[at].ends_phrase;
+  auto next = is_last ? std::string_view{} : std::string_view{tokens[at + 1].lower};
+  if (is_one_of(word, {"it", "they", "them", "he", "she", "him"}))
+    return std::string(subject);
+  if (is_one_of(word, {"it's", "he's", "she's"}))
+    return std::string(subject) + " is";
+  if (is_one_of(word, {"its", "their", "his", "hers"}) ||
+      (word == "her" && !is_last && !is_stop_word(next)))
+    return std::string(subject) + "'s";
+  if (word == "her" || (is_one_of(word, {"this", "that", "these", "those"}) &&
+                           (is_last || is_auxiliary(next) || is_usual_verb(next))))
+    return std::string(subject);
+  if (word == "there" && is_last)
+    return "in " + std::string(subject);
+  return {};
+}
+
+/// The follow-up with the subject in place of its pronouns; empty if it has none.
+std::string with_subject(std::string_view follow_up, std::string_view subject) {
+  std::string result;
+  auto tokens = tokens_of(follow_up);
+  auto at = follow_up.data();
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    auto instead = replacement(tokens, i, subject);
+    if (instead.empty())
+      continue;
+    result.append(at, tokens[i].text.data()).append(instead);
+    at = tokens[i].text.data() + tokens[i].text.size();
+  }
+  if (!result.empty())
+    result.append(at, follow_up.data() + follow_up.size());
+  return result;
+}
+
+std::string as_question(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z')
+    text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
+}
+
+/// Takes "And", "What about" and the like off the front.
+bool drop_opening(std::string_view& follow_up) {
+  bool is_dropped = false;
+  for (std::string_view opening :
+      {"and ", "but ", "so ", "ok ", "then ", "what about ", "how about "})
+    if (lower_case(follow_up.substr(0, opening.size())) == opening) {
+      follow_up = trim(follow_up.substr(opening.size()));
+      is_dropped = true;
+    }
+  return is_dropped;
+}
+
+} // namespace
+
+std::string standalone_question(std::string_view history, std::string_view follow_up) {
+  std::string_view before;
+  std::string_view subject;
+  while (!history.empty() && subject.empty()) {
+    auto begin = history.rfind('\n');
+    auto line = trim(history.substr(begin == std::string_view::npos ? 0 : begin + 1));
+    history = history.substr(0, begin == std::string_view::npos ? 0 : begin);
+    if (line.starts_with("Human:")) {
+      before = trim(line.substr(6));
+      subject = subject_of(before);
+    }
+  }
+  auto rest = follow_up;
+  bool was_opened = drop_opening(rest);
+  if (subject.empty() || rest.empty())
+    return std::string(follow_up);
+  if (auto filled = with_subject(rest, subject); !filled.empty())
+    return as_question(std::move(filled));
+  auto tokens = tokens_of(rest);
+  if (tokens.empty())
+    return std::string(follow_up);
+  bool is_phrase = tokens.size() <= 6 && !is_question_word(tokens[0].lower);
+  if (was_opened && is_phrase) {
+    auto at = static_cast<std::size_t>(subject.data() - before.data());
+    auto instead = std::string(span_of(tokens.front(), tokens.back()));
+    return std::string(before).replace(at, subject.size(), instead);
+  }
+  if (was_opened)
+    return as_question(std::string(rest));
+  if (std::ranges::all_of(tokens, [](const token& one) { return is_stop_word(one.lower); }))
+    return std::string(span_of(tokens.front(), tokens.back())) + ", about " + std::string(subject) +
+           "?";
+  return std::string(follow_up);
+}
+
+} // namespace chainmail::simulator
