@@ -21,8 +21,12 @@ bool begins_instruction(std::string_view line) {
   return std::ranges::any_of(openings, [&](auto opening) { return lower.starts_with(opening); });
 }
 
-std::string with_source(std::string text, const reading& from, std::string_view source) {
-  return from.has_sources ? text + "\nSOURCES: " + std::string(source) : text;
+/// The sentence by itself, with its source if its text has some.
+std::string answer_with(const sentence& chosen, bool has_sources) {
+  auto result = one_line(chosen.text);
+  if (has_sources)
+    result.append("\nSOURCES: ").append(chosen.source);
+  return result;
 }
 
 std::string better_answer(
@@ -36,18 +40,17 @@ std::string better_answer(
   auto best = best_match(question, read.sentences);
   if (!best || read.sentences[best->index].text.data() == existing.data())
     return std::string(existing.empty() ? unknown : existing);
-  const auto& chosen = read.sentences[best->index];
-  return with_source(one_line(chosen.text), read, chosen.source);
+  return answer_with(read.sentences[best->index], read.has_sources);
 }
 
 std::string longer_summary(std::string_view existing, std::string_view more) {
   constexpr std::size_t longest_summary = 1000;
   auto central = central_sentences(more, 1);
-  bool has_room = !central.empty() && existing.size() + central[0].size() < longest_summary &&
-                  existing.find(central[0]) == npos;
   if (says_nothing(existing))
-    return central.empty() ? std::string(existing) : central[0];
-  return std::string(existing) + (has_room ? " " + central[0] : "");
+    return central.empty() ? std::string(existing) : central;
+  bool is_added = existing.size() + central.size() < longest_summary &&
+                  existing.find(central) == npos; // an empty one is found
+  return std::string(existing) + (is_added ? " " + central : "");
 }
 
 } // namespace
@@ -68,10 +71,8 @@ std::string_view without_instruction(std::string_view text, bool in_paragraph) {
 
 std::string answer_from(std::string_view context, std::string_view question) {
   auto read = read_text(context);
-  if (auto best = best_match(question, read.sentences)) {
-    const auto& chosen = read.sentences[best->index];
-    return with_source(one_line(chosen.text), read, chosen.source);
-  }
+  if (auto best = best_match(question, read.sentences))
+    return answer_with(read.sentences[best->index], read.has_sources);
   return read.has_sources ? std::string(unknown) + "\nSOURCES:" : std::string(unknown);
 }
 
@@ -83,10 +84,10 @@ reply answer_helpfully(const prompt_view& prompt) {
   return answer_from(context, prompt.between(at + 9, npos));
 }
 
-/// The bare "Answer:" ends prompts with worked examples, too; those are not for this brain.
+/// The bare "Answer:" also ends prompts that have no context, or worked examples in its place.
 reply answer_plainly(const prompt_view& prompt) {
   auto at = prompt.last_line("question:");
-  if (at == npos || trim(prompt.text.substr(0, at)).empty() ||
+  if (at == npos || without_instruction(prompt.text.substr(0, at), true).empty() ||
       prompt.up_to(at).last_line("answer:") != npos)
     return {};
   return answer_helpfully(prompt);
@@ -171,9 +172,7 @@ reply summarize(const prompt_view& prompt) {
   auto end = prompt.text.rfind('"');
   if (begin == npos || end < begin + 2)
     return {};
-  std::string result;
-  for (const auto& one : central_sentences(prompt.between(begin + 2, end), 3))
-    result += (result.empty() ? "" : " ") + one;
+  auto result = central_sentences(prompt.between(begin + 2, end), 3);
   return result.empty() ? "There is nothing to summarize." : result;
 }
 

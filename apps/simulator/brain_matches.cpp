@@ -43,7 +43,7 @@ public:
           names |= word_set{1} << id;
       }
       if (!is_first)
-        pairs_.emplace(previous + " " + stemmed, std::min<std::size_t>(pairs_.size(), 63));
+        pairs_.emplace(pair_of(previous, stemmed), std::min<std::size_t>(pairs_.size(), 63));
       previous = std::move(stemmed);
       is_first = false;
     }
@@ -65,7 +65,7 @@ public:
       if (counts)
         result.words |= word_set{1} << id->second;
       if (counts || previous_counts)
-        if (auto pair = pairs_.find(previous + " " + stemmed); pair != pairs_.end())
+        if (auto pair = pairs_.find(pair_of(previous, stemmed)); pair != pairs_.end())
           result.pairs |= word_set{1} << pair->second;
       previous = std::move(stemmed);
       previous_counts = counts;
@@ -75,12 +75,20 @@ public:
 
   std::size_t size() const { return ids_.size(); }
 
+  bool are_all_in(word_set set) const {
+    return static_cast<std::size_t>(std::popcount(set)) == ids_.size();
+  }
+
   bool wants_number = false;
   bool wants_year = false;
   bool wants_name = false;
   word_set names = 0; ///< the capitalized words
 
 private:
+  static std::string pair_of(std::string first, std::string_view second) {
+    return first.append(" ").append(second);
+  }
+
   std::map<std::string, std::size_t> ids_;
   std::map<std::string, std::size_t> pairs_;
 };
@@ -135,6 +143,8 @@ double bonus(const question_words& wanted, const sentence& one, word_set pairs, 
     result += 0.02;
   if (!one.is_prose)
     result -= 0.3;
+  if (text.ends_with(':'))
+    result -= 0.2; // announces, and does not answer
   constexpr std::size_t usual_size = 100;
   return result - 0.0001 * static_cast<double>(std::max(text.size(), usual_size) - usual_size);
 }
@@ -183,13 +193,15 @@ std::optional<match> best_match(
       score *= 0.6; // about somebody else
     carried |= own;
     auto rank = score + bonus(wanted, one, found[i].pairs, is_carried);
+    if (is_under_heading && one.is_prose && wanted.are_all_in(in_heading))
+      rank += 0.25; // the heading is what is asked about
     if (score >= least - 1e-9 && (!best || rank > best->rank))
       best = {i, score, rank};
   }
   return best;
 }
 
-std::vector<std::string> central_sentences(std::string_view text, std::size_t most) {
+std::string central_sentences(std::string_view text, std::size_t most) {
   constexpr std::size_t longest_summary = 500;
   auto sentences = read_text(text).sentences;
   std::unordered_map<std::string, double> counts;
@@ -229,9 +241,9 @@ std::vector<std::string> central_sentences(std::string_view text, std::size_t mo
       chosen.push_back(one.index);
   }
   std::ranges::sort(chosen);
-  std::vector<std::string> result;
+  std::string result;
   for (auto index : chosen)
-    result.push_back(one_line(sentences[index].text));
+    result.append(result.empty() ? "" : " ").append(one_line(sentences[index].text));
   return result;
 }
 

@@ -67,51 +67,53 @@ std::string_view span_of(const token& first, const token& last) {
   return {first.text.data(), static_cast<std::size_t>(end - first.text.data())};
 }
 
-/// What a question is about: its last run of capitalized words after the first word, else the first
-/// run of content words, best after "is", "does" or the like, with its article. Empty: it is itself a
-/// follow-up.
+bool is_content(const token& one) {
+  return !is_stop_word(one.lower) && !is_usual_verb(one.lower);
+}
+
+/// Where to look for what a question is about: after "is" in "How fast is it?", after "do I run" in
+/// "How do I run it?", after the verb in "Who wrote it?", at the noun in "Which tools are used?"
+std::size_t start_of_subject(const std::vector<token>& tokens) {
+  auto found =
+      std::ranges::find_if(tokens, [](const auto& one) { return is_auxiliary(one.lower); });
+  auto at = static_cast<std::size_t>(found - tokens.begin());
+  bool asks_what = is_one_of(tokens[0].lower, {"who", "what", "which"});
+  if (at == tokens.size())
+    return asks_what && tokens.size() > 2 && is_content(tokens[1]) ? 2 : 0;
+  if (asks_what && at > 1 && is_one_of(found->lower, {"is", "are", "was", "were"}))
+    return 0;
+  bool has_person = at + 1 < tokens.size() && is_one_of(tokens[at + 1].lower, {"i", "you", "we"});
+  return has_person ? at + 3 : at;
+}
+
+/// The last run of capitalized words after the first word and what follows them, else the first run
+/// of content words where a subject stands, with its article. May be empty.
 std::string_view subject_of(std::string_view question) {
   constexpr std::size_t longest_subject = 100;
+  constexpr std::size_t most_words = 6;
   auto tokens = tokens_of(question);
-  if (tokens.empty())
-    return {};
-  auto run_of = [&tokens](auto belongs, bool takes_last) {
-    std::string_view result;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (!belongs(i))
-        continue;
-      auto first = i;
-      while (!tokens[i].ends_phrase && i + 1 < tokens.size() && belongs(i + 1) && i - first < 5)
-        ++i;
-      bool has_article =
-          first > 0 && is_one_of(tokens[first - 1].lower, {"the", "a", "an", "my", "our", "your"});
-      if (result.empty() || takes_last)
-        result = span_of(tokens[has_article ? first - 1 : first], tokens[i]);
-    }
-    if (result.ends_with("'s"))
-      result.remove_suffix(2);
-    return result.size() <= longest_subject ? result : std::string_view{};
+  std::string_view result;
+  auto take_run = [&](std::size_t first) {
+    auto last = first;
+    while (!tokens[last].ends_phrase && last + 1 < tokens.size() && last - first + 1 < most_words &&
+           is_content(tokens[last + 1]))
+      ++last;
+    bool has_article =
+        first > 0 && is_one_of(tokens[first - 1].lower, {"the", "a", "an", "my", "our", "your"});
+    result = span_of(tokens[has_article ? first - 1 : first], tokens[last]);
+    return last;
   };
-  auto name = run_of(
-      [&](std::size_t i) {
-        return i > 0 && is_upper(tokens[i].text[0]) && !is_stop_word(tokens[i].lower);
-      },
-      true);
-  if (!name.empty())
-    return name;
-  auto auxiliary =
-      std::ranges::find_if(tokens, [](const token& one) { return is_auxiliary(one.lower); });
-  auto after = static_cast<std::size_t>(auxiliary - tokens.begin()) % tokens.size();
-  for (auto from : {after, std::size_t{0}}) {
-    auto thing = run_of(
-        [&](std::size_t i) {
-          return i >= from && !is_stop_word(tokens[i].lower) && !is_usual_verb(tokens[i].lower);
-        },
-        false);
-    if (!thing.empty())
-      return thing;
-  }
-  return {};
+  for (std::size_t i = 1; i < tokens.size(); ++i)
+    if (is_upper(tokens[i].text[0]) && is_content(tokens[i]))
+      i = take_run(i);
+  if (result.empty() && !tokens.empty())
+    for (auto from : {start_of_subject(tokens), std::size_t{0}})
+      for (auto i = from; i < tokens.size() && result.empty(); ++i)
+        if (is_content(tokens[i]))
+          take_run(i);
+  if (result.ends_with("'s"))
+    result.remove_suffix(2);
+  return result.size() <= longest_subject ? result : std::string_view{};
 }
 
 /// What a pronoun is to be replaced with; empty: it is none, or stands for nothing.
@@ -170,20 +172,35 @@ bool drop_opening(std::string_view& follow_up) {
   return is_dropped;
 }
 
-} // namespace
-
-std::string standalone_question(std::string_view history, std::string_view follow_up) {
-  std::string_view before;
+/// The question in the conversation that the follow-up follows, and what that is about.
+struct topic {
+  std::string_view question;
   std::string_view subject;
-  while (!history.empty() && subject.empty()) {
+};
+
+/// The last question that is no follow-up itself, else the last that has a subject.
+topic topic_of(std::string_view history) {
+  topic result;
+  while (!history.empty()) {
     auto begin = history.rfind('\n');
     auto line = trim(history.substr(begin == std::string_view::npos ? 0 : begin + 1));
     history = history.substr(0, begin == std::string_view::npos ? 0 : begin);
-    if (line.starts_with("Human:")) {
-      before = trim(line.substr(6));
-      subject = subject_of(before);
-    }
+    if (!line.starts_with("Human:"))
+      continue;
+    topic found{trim(line.substr(6)), subject_of(line.substr(6))};
+    bool is_follow_up = !with_subject(found.question, "it").empty();
+    if (!found.subject.empty() && (result.subject.empty() || !is_follow_up))
+      result = found;
+    if (!found.subject.empty() && !is_follow_up)
+      break;
   }
+  return result;
+}
+
+} // namespace
+
+std::string standalone_question(std::string_view history, std::string_view follow_up) {
+  auto [before, subject] = topic_of(history);
   auto rest = follow_up;
   bool was_opened = drop_opening(rest);
   if (subject.empty() || rest.empty())

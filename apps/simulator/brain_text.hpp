@@ -41,9 +41,9 @@ inline constexpr double enough = 0.5;
 std::optional<match> best_match(
     std::string_view question, const std::vector<sentence>& sentences, double least = enough);
 
-/// The most central sentences in the order of the text: up to `most`, fewer of a short text, and
-/// about 500 bytes.
-std::vector<std::string> central_sentences(std::string_view text, std::size_t most);
+/// The most central sentences, in the order of the text: up to `most`, fewer of a short text, and about
+/// 500 bytes.
+std::string central_sentences(std::string_view text, std::size_t most);
 
 /// Line breaks and runs of blanks become single blanks.
 std::string one_line(std::string_view text);

@@ -268,6 +268,9 @@ TEST_CASE("a follow-up question is made to stand alone", "[simulator]") {
           "Did Ada Lovelace know Charles Babbage?"},
       {"What is a gather?", "What is the deadline of a call?", "What is the deadline of a call?"},
       {"Which license does chainmail have?", "Is it free?", "Is chainmail free?"},
+      {"How do I run the demo?", "How long does it take?", "How long does the demo take?"},
+      {"Where do API keys live?", "Are they logged?", "Are API keys logged?"},
+      {"Who wrote the first program?", "When was that?", "When was the first program?"},
       {"What is the rate limiter?", "Why?", "Why, about the rate limiter?"},
       {"What is errc::overloaded?", "When does that happen?", "When does errc::overloaded happen?"},
   }));
@@ -520,6 +523,7 @@ TEST_CASE("prompts of no known kind are not thought about", "[simulator]") {
       "Chat History:\nStandalone question:",
       "Follow Up Input: x\nChat History:\nStandalone question:",
       "Context information is below.\n------\nanswer the question: x",
+      "Answer like a pirate.\n\nQuestion: who are you?\nAnswer:",
       "\nbelow is existing answer: ------\n------\n------");
   CAPTURE(prompt);
   CHECK_FALSE(think(prompt));
@@ -554,7 +558,8 @@ TEST_CASE("a prompt of a megabyte is thought through in no time", "[simulator][t
     auto result = think(prompt);
     auto passed = std::chrono::steady_clock::now() - start;
     CAPTURE(filler, prompt.substr(0, 60));
-    CHECK(passed < std::chrono::milliseconds(2000)); // without optimization; else a tenth of that
+    CHECK(
+        passed < std::chrono::seconds(2)); // a tenth of it, unless a sanitizer or a debugger helps
     if (result)
       CHECK(result->size() <= prompt.size() + 10000);
   }
