@@ -48,19 +48,19 @@ private:
 } // namespace
 
 chain_actor spawn_parallel_chain(
-    caf::actor_system& system, std::map<std::string, chain_actor> branches) {
+    caf::actor_system& system, const std::map<std::string, chain_actor>& branches) {
   if (branches.empty())
     throw std::invalid_argument{"a parallel chain needs at least one branch"};
   chain_description description;
   std::vector<branch> wired;
-  for (auto& [key, chain] : branches) {
+  for (const auto& [key, chain] : branches) {
     auto name = "the branch '" + key + "'";
     auto wiring = describe(system, chain, name);
     only_output(wiring, name);
     for (const auto& input : wiring.input_keys)
       description.input_keys.push_back(input);
     description.output_keys.push_back(key);
-    wired.push_back({key, std::move(chain), std::move(wiring), std::move(name)});
+    wired.push_back({key, chain, std::move(wiring), std::move(name)});
   }
   return spawn_chain(
       system, std::move(description), std::make_unique<parallel_state>(std::move(wired)));

@@ -15,6 +15,6 @@ namespace chainmail {
 /// @throws std::invalid_argument, naming the branch, for one that has not exactly one output (a
 /// sequential chain can choose one); and for no branch at all.
 chain_actor spawn_parallel_chain(
-    caf::actor_system& system, std::map<std::string, chain_actor> branches);
+    caf::actor_system& system, const std::map<std::string, chain_actor>& branches);
 
 } // namespace chainmail

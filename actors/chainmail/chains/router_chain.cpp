@@ -158,8 +158,8 @@ private:
 
 } // namespace
 
-chain_actor spawn_router_chain(
-    caf::actor_system& system, route_map routes, choose_route choose, chain_actor fallback) {
+chain_actor spawn_router_chain(caf::actor_system& system, const route_map& routes,
+    choose_route choose, const chain_actor& fallback) {
   if (!choose)
     throw std::invalid_argument{"a router chain needs a function"};
   destinations where{system, routes, fallback};
@@ -169,7 +169,7 @@ chain_actor spawn_router_chain(
 }
 
 chain_actor spawn_llm_router_chain(
-    caf::actor_system& system, llm_actor llm, route_map routes, llm_router_options options) {
+    caf::actor_system& system, llm_actor llm, const route_map& routes, llm_router_options options) {
   if (!llm)
     throw std::invalid_argument{"an LLM router chain needs a valid LLM actor"};
   check_names(routes);

@@ -30,8 +30,8 @@ using choose_route = std::function<caf::expected<std::string>(const values&)>;
 /// needs the inputs of all of them.
 /// @throws std::invalid_argument for routes or a fallback whose outputs differ; and for no route at
 /// all.
-chain_actor spawn_router_chain(
-    caf::actor_system& system, route_map routes, choose_route choose, chain_actor fallback = {});
+chain_actor spawn_router_chain(caf::actor_system& system, const route_map& routes,
+    choose_route choose, const chain_actor& fallback = {});
 
 struct llm_router_options {
   /// Takes the calls for which the model answers "DEFAULT" or names no route.
@@ -46,7 +46,7 @@ struct llm_router_options {
 /// errc::malformed_response when it names no route.
 /// @throws std::invalid_argument also for names and descriptions that are not one line of text, for
 /// the name "DEFAULT", and for an invalid LLM.
-chain_actor spawn_llm_router_chain(
-    caf::actor_system& system, llm_actor llm, route_map routes, llm_router_options options = {});
+chain_actor spawn_llm_router_chain(caf::actor_system& system, llm_actor llm,
+    const route_map& routes, llm_router_options options = {});
 
 } // namespace chainmail

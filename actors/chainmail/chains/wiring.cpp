@@ -89,8 +89,7 @@ caf::error keep_outputs(const chain_description& chain, values& answer, const st
 
 std::vector<std::string> sorted_keys(std::vector<std::string> keys) {
   std::ranges::sort(keys);
-  auto [first, last] = std::ranges::unique(keys);
-  keys.erase(first, last);
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   return keys;
 }
 
