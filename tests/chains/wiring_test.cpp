@@ -109,3 +109,27 @@ TEST_CASE("an answer that lacks what its chain says it gives is malformed") {
   CHECK(error == errc::malformed_response);
   CHECK(sentence_of(error) == "chain 1 answered without what it says it gives: 'b', 'c'");
 }
+
+TEST_CASE(
+    "a user's chain that never describes itself is refused after 10 s, and pins nobody", "[long]") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto kept = std::make_shared<std::vector<caf::typed_response_promise<chain_description>>>();
+  chain_actor chain = system.spawn([kept](chain_actor::pointer self) -> chain_actor::behavior_type {
+    return {
+        [](call_atom, const values& inputs, const call_context&) -> caf::result<values> {
+          return inputs;
+        },
+        [](stream_atom, const values& inputs, const sink_actor&,
+            const call_context&) -> caf::result<values> { return inputs; },
+        [kept, self](describe_atom) -> caf::result<chain_description> {
+          kept->push_back(self->make_response_promise<chain_description>());
+          return kept->back();
+        },
+        [](cancel_atom, const call_id&) {},
+    };
+  });
+  CHECK(refusal_of([&] { describe(system, chain, "the map chain"); }) ==
+        "the map chain does not say which inputs and outputs it has: timed_out: the chain did not "
+        "answer in time");
+}
