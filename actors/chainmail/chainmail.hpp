@@ -2,7 +2,15 @@
 #pragma once
 
 #include <chainmail/caf/main.hpp>
+#include <chainmail/chains/conversation_chain.hpp>
 #include <chainmail/chains/llm_chain.hpp>
+#include <chainmail/chains/llm_math_chain.hpp>
+#include <chainmail/chains/parallel_chain.hpp>
+#include <chainmail/chains/router_chain.hpp>
+#include <chainmail/chains/sequential_chain.hpp>
+#include <chainmail/chains/simple_sequential_chain.hpp>
+#include <chainmail/chains/transform_chain.hpp>
+#include <chainmail/chains/wiring.hpp>
 #include <chainmail/documents/chat_vector_db_chain.hpp>
 #include <chainmail/documents/map_reduce_chain.hpp>
 #include <chainmail/documents/map_rerank_chain.hpp>
@@ -11,11 +19,16 @@
 #include <chainmail/documents/retrieval_qa_chain.hpp>
 #include <chainmail/documents/stuff_chain.hpp>
 #include <chainmail/documents/summarize_chain.hpp>
+#include <chainmail/documents/text_splitter.hpp>
 #include <chainmail/gather/calls.hpp>
 #include <chainmail/gather/gather.hpp>
 #include <chainmail/http/http.hpp>
 #include <chainmail/llm/openai_client.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
+#include <chainmail/llm/token_counter.hpp>
+#include <chainmail/memory/memory.hpp>
 #include <chainmail/messages.hpp>
 #include <chainmail/prompts/few_shot.hpp>
+#include <chainmail/prompts/output_parsers.hpp>
 #include <chainmail/prompts/prompt_template.hpp>
+#include <chainmail/retrieval/openai_embedder.hpp>
