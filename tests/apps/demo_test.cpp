@@ -56,7 +56,7 @@ TEST_CASE("texts are shortened by characters, not by bytes") {
 }
 
 TEST_CASE("bars of a waterfall start and end where their calls did") {
-  terminal_style style{80, false, false};
+  terminal_style style{80, false, false, false};
   auto text = draw_waterfall(
       one_group({{0, 0.5, true, "first"}, {0.5, 1, true, "second"}, {0, 1, false, "broken"}}),
       style);
@@ -74,7 +74,7 @@ TEST_CASE("bars of a waterfall start and end where their calls did") {
 }
 
 TEST_CASE("a waterfall has color only when asked for") {
-  terminal_style style{80, true, true};
+  terminal_style style{80, true, true, true};
   CHECK(
       draw_waterfall(one_group({{0, 1, true, "x"}}), style).find("\033[36m") != std::string::npos);
   CHECK(bold("x", {80, false, false}) == "x");
