@@ -13,9 +13,11 @@
 #include <memory>
 #include <random>
 #include <simulator/simulator.hpp>
+#include <unistd.h>
 
 using namespace chainmail;
 using namespace chainmail::demo;
+using namespace chainmail::terminal;
 using namespace std::literals;
 
 namespace {
@@ -170,7 +172,7 @@ private:
   caf::actor_system& system_;
   const demo_config& config_;
   values inputs_;
-  terminal_style style_ = detect_style();
+  terminal_style style_ = detect_style(STDOUT_FILENO);
   std::unique_ptr<simulator::server> simulator_;
   std::string where_;
   chain_actor chain_;

@@ -4,38 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <string_view>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace chainmail::demo {
 
+using terminal::bold, terminal::cyan, terminal::dim, terminal::red, terminal::repeat;
+
 namespace {
-
-std::string_view environment(const char* name) {
-  auto* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
-  return text != nullptr ? text : "";
-}
-
-bool locale_is_utf8() {
-  for (auto* name : {"LC_ALL", "LC_CTYPE", "LANG"})
-    if (auto text = environment(name); !text.empty())
-      return text.find("UTF-8") != std::string_view::npos ||
-             text.find("utf8") != std::string_view::npos;
-  return false;
-}
-
-std::string painted(const char* code, const std::string& text, const terminal_style& style) {
-  return style.color ? "\033[" + std::string{code} + "m" + text + "\033[0m" : text;
-}
-
-std::string repeat(std::string_view what, size_t times) {
-  std::string result;
-  for (size_t i = 0; i < times; ++i)
-    result += what;
-  return result;
-}
 
 /// The columns that the parts of a line have.
 struct layout {
@@ -65,7 +40,8 @@ std::string draw_bar(const bar& b, double end_s, size_t track, const terminal_st
   auto from = std::min(column(b.start_s), track - 1);
   auto to = std::clamp(column(b.end_s), from + 1, track);
   auto fill = repeat(style.unicode ? (b.ok ? "█" : "░") : (b.ok ? "=" : "x"), to - from);
-  return repeat(" ", from) + painted(b.ok ? "36" : "31", fill, style) + repeat(" ", track - to);
+  return repeat(" ", from) + (b.ok ? cyan(fill, style) : red(fill, style)) +
+         repeat(" ", track - to);
 }
 
 std::string draw_axis(double end_s, const layout& l, const terminal_style& style) {
@@ -92,29 +68,6 @@ std::string draw_row(
 }
 
 } // namespace
-
-terminal_style detect_style() {
-  terminal_style result;
-  auto terminal = isatty(STDOUT_FILENO) == 1;
-  winsize size{};
-  if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    result.columns = std::min<size_t>(size.ws_col, 120);
-  result.color = terminal && environment("NO_COLOR").empty() && environment("TERM") != "dumb";
-  result.unicode = locale_is_utf8();
-  return result;
-}
-
-std::string bold(const std::string& text, const terminal_style& style) {
-  return painted("1", text, style);
-}
-
-std::string red(const std::string& text, const terminal_style& style) {
-  return painted("31", text, style);
-}
-
-std::string dim(const std::string& text, const terminal_style& style) {
-  return painted("2", text, style);
-}
 
 std::string draw_waterfall(
     const std::vector<bar_group>& groups, const terminal_style& style, size_t most_rows) {

@@ -10,6 +10,7 @@
 
 using namespace chainmail;
 using namespace chainmail::demo;
+using namespace chainmail::terminal;
 using namespace std::literals;
 
 namespace {
