@@ -293,20 +293,26 @@ TEST_CASE_METHOD(fixture, "cancel by call ID cancels that call's steps and no ot
 
 TEST_CASE_METHOD(fixture, "cancel by root cancels all its calls and no other caller's") {
   auto chain = spawn_fan(1);
-  auto root = time.context();
-  auto first = call(chain, {}, root.child(0));
-  auto second = call(chain, {}, root);
-  auto other = call(chain, {}, time.context());
-  caf::anon_send(chain, cancel_atom_v, root.id);
+  auto with_root = [this](uint64_t root) {
+    auto context = time.context();
+    context.id = {root, 0};
+    return context;
+  };
+  auto before = call(chain, {}, with_root(1));
+  auto first = call(chain, {}, with_root(2).child(0));
+  auto second = call(chain, {}, with_root(2));
+  auto after = call(chain, {}, with_root(3));
+  caf::anon_send(chain, cancel_atom_v, call_id{2, 0});
   time.settle();
   CHECK(first->error == errc::cancelled);
   CHECK(second->error == errc::cancelled);
-  REQUIRE(other->pending());
+  CHECK(before->pending());
+  REQUIRE(after->pending());
   CHECK(log->cancelled.size() == 2);
   for (const auto& id : log->cancelled)
-    CHECK(id.root == root.id.root);
-  answer_and_settle(2, "unharmed");
-  CHECK(other->result == values{{"out", list({"unharmed"})}});
+    CHECK(id.root == 2);
+  answer_and_settle(3, "unharmed");
+  CHECK(after->result == values{{"out", list({"unharmed"})}});
 }
 
 TEST_CASE_METHOD(fixture, "a call without an ID is beyond every cancel, but its steps are not") {

@@ -193,6 +193,20 @@ TEST_CASE("a summary counts as text, and a replaced one no longer does") {
   CHECK(memory.bytes() == 0);
 }
 
+TEST_CASE("a summary that makes the memory too large costs others, not its own conversation") {
+  memory_limits limits;
+  limits.max_bytes = 10'000;
+  conversation_memory memory{limits};
+  save_all(memory, "x", "a");
+  auto lent = memory.begin_folding("x", 1);
+  REQUIRE(lent);
+  REQUIRE(!memory.save("y", turn(std::string(6'000, 'y')))); // makes x the one used least recently
+  memory.end_folding(*lent, std::string(6'000, 's'));
+  CHECK(memory.load("x").summary.size() == 6'000);
+  CHECK(said(memory, "y").empty());
+  CHECK(memory.bytes() <= 10'000);
+}
+
 TEST_CASE("the turns beyond a number of tokens are the oldest, counted as prompts show them") {
   std::vector<conversation_turn> turns{turn("a"), turn("b"), turn("c")};
   auto each = "Human: a\nAI: ok"s.size();
