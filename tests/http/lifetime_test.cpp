@@ -166,7 +166,7 @@ TEST_CASE("a call to an engine that is gone is answered") {
 TEST_CASE("options that cannot work are refused when an engine is spawned") {
   caf::actor_system_config config;
   caf::actor_system system{config};
-  CHECK_THROWS_AS(spawn_http(system, with(0)), std::invalid_argument);
+  CHECK_THROWS_AS(spawn_http(system, with(65)), std::invalid_argument);
   CHECK_THROWS_AS(spawn_http(system, with(3, 2)), std::invalid_argument);
   CHECK_THROWS_AS(spawn_http(system, with(1, 1'000'000'000)), std::invalid_argument);
 }
@@ -188,6 +188,15 @@ TEST_CASE("a pool spreads its calls over its workers, and its capacity too") {
   CHECK(server.snapshot().most_in_flight == 9);
 }
 
+TEST_CASE("a pool leaves workers out that one can stand in for") {
+  simulator::server server;
+  engine_room room{with(3)};
+  std::set<caf::actor_addr> workers;
+  for (auto& call : room.fetch_all(prompts(server, 27)))
+    workers.insert(call.answered_by());
+  CHECK(workers.size() == 1);
+}
+
 TEST_CASE("a pool gives a call to the worker with the fewest") {
   raw_server server{[](raw_connection& client) {
     while (auto request = client.read_request()) {
@@ -196,7 +205,7 @@ TEST_CASE("a pool gives a call to the worker with the fewest") {
       client.send(ok_reply("x"));
     }
   }};
-  engine_room room{with(2)};
+  engine_room room{with(2, 2)};
   auto id = call_id::make();
   auto slow = room.fetch(get(server.url("/hang")), called(id));
   REQUIRE(eventually([&] { return server.request_count() == 1; }));
@@ -239,9 +248,9 @@ TEST_CASE("a cancel reaches the right worker of a pool") {
 
 TEST_CASE("a pool survives the death of a worker and replaces it") {
   simulator::server server{taking(100ms)};
-  engine_room room{with(3, 30)};
+  engine_room room{with(3, 9)};
   std::set<caf::actor_addr> first;
-  for (auto& call : room.fetch_all(prompts(server, 6)))
+  for (auto& call : room.fetch_all(prompts(server, 9)))
     first.insert(call.answered_by());
   REQUIRE(first.size() == 3);
   auto victim = *first.begin();
@@ -259,7 +268,7 @@ TEST_CASE("a pool survives the death of a worker and replaces it") {
   CHECK(lost == 3);
 
   std::set<caf::actor_addr> second;
-  for (auto& call : room.fetch_all(prompts(server, 6))) {
+  for (auto& call : room.fetch_all(prompts(server, 9))) {
     CHECK(call.response().status == 200);
     second.insert(call.answered_by());
   }

@@ -40,12 +40,19 @@ http_request named(const fake_name& name, const simulator::server& server) {
 
 constexpr size_t crowd = 300;
 
+/// Each worker resolves for itself.
+http_options one_worker() {
+  http_options result;
+  result.workers = 1;
+  return result;
+}
+
 } // namespace
 
 TEST_CASE("a crowd of calls to a cold name starts one resolver") {
   fake_name name{"cold.test", 100ms};
   simulator::server server;
-  engine_room room;
+  engine_room room{one_worker()};
   thread_watch watch;
   for (auto& call : room.fetch_all(std::vector<http_job>(crowd, {named(name, server), {}})))
     CHECK(call.response().status == 200);
@@ -58,7 +65,7 @@ TEST_CASE("a crowd of calls to a cold name starts one resolver") {
 
 TEST_CASE("a crowd of calls to an unknown name starts one resolver, and all are answered") {
   fake_name name{"unknown.test", 100ms, fake_name::kind::unknown};
-  engine_room room;
+  engine_room room{one_worker()};
   thread_watch watch;
   auto url = "http://me:s3cret@unknown.test/v1?key=s3cret";
   for (auto& call : room.fetch_all(std::vector<http_job>(crowd, {post(url, "x"), {}}))) {

@@ -128,7 +128,7 @@ TEST_CASE("HTTP options that cannot work are refused with the field's name") {
     return sentence_of(check(options));
   };
   CHECK(check(http_options{}) == caf::error{});
-  CHECK(problem([](auto& o) { o.workers = 0; }).find("workers") != std::string::npos);
+  CHECK(problem([](auto& o) { o.workers = 65; }).find("workers") != std::string::npos);
   CHECK(
       problem([](auto& o) { o.max_in_flight = 100'000'000; }).find("ulimit") != std::string::npos);
   CHECK(problem([](auto& o) {

@@ -122,7 +122,8 @@ void curl_engine::submit(
 }
 
 void curl_engine::start_queued() {
-  while (!queued_.empty() && active_ < capacity_) {
+  while (!queued_.empty() && active_ < capacity_ && starts_left_ > 0) {
+    --starts_left_;
     auto& call = queued_.front();
     --queued_count_;
     ++active_;
@@ -220,12 +221,14 @@ void curl_engine::expire(clock::time_point now) {
 
 void curl_engine::turn(const std::function<bool()>& may_wait) {
   expire(clock::now());
+  starts_left_ = starts_a_turn;
   start_queued();
   send_answers();
   if (is_idle())
     return;
   auto timeout = time_to_wait(clock::now());
-  wait(may_wait() ? timeout : 0);
+  auto is_behind = !queued_.empty() && active_ < capacity_;
+  wait(may_wait() && !is_behind ? timeout : 0);
   auto now = clock::now();
   for (auto& s : shards_)
     if (s.timer <= now) {

@@ -103,6 +103,11 @@ private:
   static int on_timer(CURLM*, long ms, void* s);
   static int on_socket(CURL*, curl_socket_t fd, int what, void* s, void* known);
 
+  /// Exchanges that are started before the network is looked at again. Without a limit a thousand
+  /// that come at once are all connected before the first request goes out, and the endpoint sits
+  /// idle meanwhile.
+  static constexpr size_t starts_a_turn = 16;
+
   http_options options_;
   size_t capacity_;
   int wake_fd_;
@@ -115,6 +120,7 @@ private:
   std::list<exchange> running_;
   /// Running ones and those waiting for a host.
   size_t active_ = 0;
+  size_t starts_left_ = starts_a_turn;
   size_t queued_count_ = 0;
   struct answer {
     exchange::completion done;

@@ -31,8 +31,8 @@ caf::error invalid(std::string sentence) {
 } // namespace
 
 caf::error check(const http_options& options) {
-  if (options.workers == 0 || options.workers > 64)
-    return invalid("http_options::workers must be between 1 and 64");
+  if (options.workers > 64)
+    return invalid("http_options::workers must be at most 64");
   if (options.max_in_flight > most_connections())
     return invalid("http_options::max_in_flight is " + std::to_string(options.max_in_flight) +
                    ", but the limit on open files (" + std::to_string(open_file_limit()) +

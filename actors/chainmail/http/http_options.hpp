@@ -10,9 +10,10 @@
 namespace chainmail {
 
 struct http_options {
-  /// Engines, each one thread. One does 30,000 exchanges a second on loopback; more of them help
-  /// when TLS keeps one thread busy.
-  size_t workers = 1;
+  /// Engines, each one thread, started when they are needed. One does 30,000 exchanges a second on
+  /// loopback; more of them help with bursts of new connections, and when TLS keeps one thread busy.
+  /// 0 for two, where the machine has the cores and max_in_flight is more than 128.
+  size_t workers = 0;
   /// Exchanges at once, over all workers of this engine: each is one connection. 0 means 10,000, or
   /// what the limit on open files leaves when that is less. Engines do not know of each other: a
   /// process with two has to divide its open files between them.

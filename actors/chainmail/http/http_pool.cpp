@@ -1,4 +1,4 @@
-// The pool of HTTP workers: hands each call to the one with the fewest, and replaces the dead.
+// The pool of HTTP workers: fills the first, spreads what is more, and replaces the dead.
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/http/http.hpp>
 #include <chainmail/http/http_worker.hpp>
@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace chainmail {
@@ -17,6 +18,9 @@ namespace {
 
 struct http_pool_state {
   static constexpr const char* name = "chainmail.http_pool";
+
+  /// One thread with a hundred calls does more for less CPU than two with fifty.
+  static constexpr size_t calls_for_one = 128;
 
   struct member {
     http_actor worker;
@@ -30,8 +34,9 @@ struct http_pool_state {
     for (size_t i = 0; i < members.size(); ++i) {
       // The remainder goes to the first ones.
       members[i].capacity = (capacity + members.size() - 1 - i) / members.size();
-      employ(members[i]);
+      members[i].load = std::make_shared<worker_load>(0);
     }
+    employ(members.front()); // the others when they are needed
   }
 
   http_actor::behavior_type make_behavior() {
@@ -74,10 +79,15 @@ struct http_pool_state {
     return caller.delegate(*worker, std::forward<Ts>(xs)...);
   }
 
-  /// The worker with the fewest calls, with one more counted; null when it cannot be started.
+  /// The first worker that has little to do, else the one with the fewest calls, with one more
+  /// counted; null when it cannot be started.
   http_actor* choose() {
-    auto best = std::min_element(members.begin(), members.end(),
-        [](const member& x, const member& y) { return x.load->load() < y.load->load(); });
+    auto has_little = [](const member& m) {
+      return m.load->load() < std::min(calls_for_one, m.capacity);
+    };
+    auto best = std::ranges::find_if(members, has_little);
+    if (best == members.end())
+      best = std::ranges::min_element(members, {}, [](const member& m) { return m.load->load(); });
     if (!best->worker) {
       try {
         employ(*best);
@@ -100,12 +110,19 @@ struct http_pool_state {
   std::vector<member> members;
 };
 
+/// A burst of calls costs a connection each, which two threads make in less time than one.
+size_t usual_workers() {
+  return std::clamp(std::thread::hardware_concurrency(), 1U, 2U);
+}
+
 } // namespace
 
 http_actor spawn_http(caf::actor_system& system, http_options options) {
   if (auto error = check(options))
     throw std::invalid_argument{sentence_of(error)};
   auto capacity = capacity_of(options);
+  if (options.workers == 0)
+    options.workers = capacity > http_pool_state::calls_for_one ? usual_workers() : 1;
   if (options.workers == 1)
     return spawn_http_worker(system, options, capacity, nullptr);
   return system.spawn<caf::stateful_actor<http_pool_state, http_actor::impl>>(
