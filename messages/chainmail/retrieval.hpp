@@ -106,13 +106,17 @@ struct index_status {
   bool is_exact = true;
   /// What was added or removed since it was last saved.
   bool has_unsaved_changes = false;
+  /// What an interrupted run had left when the index was opened: documents without their vectors
+  /// and vectors without their documents.
+  uint64_t dropped_at_open = 0;
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, index_status& x) {
   return f.object(x).fields(f.field("documents", x.documents), f.field("dimension", x.dimension),
       f.field("model", x.model), f.field("is_exact", x.is_exact),
-      f.field("has_unsaved_changes", x.has_unsaved_changes));
+      f.field("has_unsaved_changes", x.has_unsaved_changes),
+      f.field("dropped_at_open", x.dropped_at_open));
 }
 
 // -- memory -----------------------------------------------------------------------
