@@ -32,3 +32,5 @@
 #include <chainmail/prompts/output_parsers.hpp>
 #include <chainmail/prompts/prompt_template.hpp>
 #include <chainmail/retrieval/openai_embedder.hpp>
+#include <chainmail/retrieval/retriever.hpp>
+#include <chainmail/retrieval/vector_index_actor.hpp>

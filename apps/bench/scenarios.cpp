@@ -112,8 +112,24 @@ caf::expected<figures> map_reduce(caf::actor_system& system, const load& how_muc
   return measure(with, chain, std::move(inputs), 2 * *one);
 }
 
-caf::expected<figures> chat_vector_db(caf::actor_system&, const load&) {
-  return make_failure(errc::unsupported, "later");
+caf::expected<figures> chat_vector_db(caf::actor_system& system, const load& how_much) {
+  stack with{system, how_much, capacity_of({})};
+  auto embedder = spawn_openai_embedder(system, with.http, how_much.endpoint);
+  auto index = spawn_vector_index(system);
+  auto added = add_documents(
+      with.self, embedder, index, some_documents(how_much.documents), default_timeout);
+  if (!added)
+    return std::move(added.error());
+  auto one = seconds_of_a_completion(with);
+  if (!one)
+    return std::move(one.error());
+  auto chain =
+      spawn_chat_vector_db_chain(system, with.llm, spawn_retriever(system, embedder, index));
+  std::vector<chat_message> history = {
+      {"user", "Which warehouses hold toothpaste?"}, {"assistant", "All of them do."}};
+  std::vector<values> inputs(how_much.chains,
+      {{"question", "How many crates does number 7 hold?"}, {"chat_history", history}});
+  return measure(with, chain, std::move(inputs), 3 * *one);
 }
 
 } // namespace chainmail::bench

@@ -1,0 +1,31 @@
+// What came of a question, for a person and for a program.
+#pragma once
+
+#include <chainmail/values.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chainmail::ask {
+
+struct answer {
+  std::string question;
+  std::string text;
+  /// Where the answer comes from, as the model says: the pieces it named, or their files alone.
+  std::vector<document> sources;
+  /// The other pieces that it was given, best first.
+  std::vector<document> looked_at;
+  double seconds = 0;
+};
+
+/// Reads the outputs of a chat_vector_db chain over a qa_with_sources chain.
+answer read_answer(std::string question, const values& outputs, double seconds);
+
+/// The answer, and below it its sources, or what was looked at when it names none.
+std::string show(const answer& what);
+
+/// One line: {"question","answer","sources","looked_at","seconds","simulated"}.
+std::string to_json(const answer& what, bool is_simulated);
+
+} // namespace chainmail::ask

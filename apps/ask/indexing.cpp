@@ -1,0 +1,139 @@
+// Comparing, embedding, saving.
+#include "indexing.hpp"
+
+#include "corpus.hpp"
+
+#include <chainmail/caf/compat.hpp>
+#include <chainmail/gather/calls.hpp>
+#include <chainmail/retrieval/retriever.hpp>
+
+#include <caf/expected.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include <set>
+
+namespace chainmail::ask {
+
+namespace {
+
+/// Pieces to embed with one call: some requests at once, and a step of the progress bar.
+constexpr size_t batch = 512;
+
+class update {
+public:
+  update(caf::scoped_actor& self, const embedder_actor& embedder, const vector_index_actor& index,
+      const std::filesystem::path& folder, const std::function<void(const index_progress&)>& listen)
+    : self_(self), embedder_(embedder), index_(index), folder_(folder), on_progress_(listen) {}
+
+  caf::expected<index_report> run() {
+    auto listing = list_folder(folder_);
+    if (!listing)
+      return std::move(listing.error());
+    auto known = ask_index<std::vector<std::string>>(list_atom_v, std::string{"fingerprint"});
+    if (!known)
+      return std::move(known.error());
+    stale_ = {known->begin(), known->end()};
+    report_.complaints = std::move(listing->complaints);
+    progress_.all_files = listing->names.size();
+    auto failed = add_files(listing->names);
+    if (!failed)
+      failed = drop_stale();
+    if (auto unsaved = save(); unsaved && !failed)
+      failed = std::move(unsaved);
+    if (failed)
+      return failed;
+    return std::move(report_);
+  }
+
+private:
+  template <class Result, class... Ts>
+  caf::expected<Result> ask_index(Ts&&... xs) {
+    caf::expected<Result> result{caf::error{}};
+    compat::request_within(
+        default_timeout, self_.ptr(), index_, std::forward<Ts>(xs)..., make_context(self_.ptr()))
+        .receive([&result](Result& found) { result = std::move(found); },
+            [&result](caf::error& error) { result = to_failure(std::move(error), "the index"); });
+    return result;
+  }
+
+  caf::error add_files(const std::vector<std::string>& names) {
+    for (const auto& name : names) {
+      auto file = read_source(folder_, name);
+      if (!file) {
+        report_.complaints.push_back(sentence_of(file.error()));
+        --progress_.all_files;
+        continue;
+      }
+      ++report_.files;
+      if (stale_.erase(file->fingerprint) > 0) {
+        ++progress_.files;
+        continue;
+      }
+      ++report_.added;
+      ++waiting_files_;
+      for (auto& piece : split_source(*file))
+        waiting_.push_back(std::move(piece));
+      if (waiting_.size() >= batch)
+        if (auto error = add_waiting())
+          return error;
+    }
+    return add_waiting();
+  }
+
+  caf::error add_waiting() {
+    auto count = waiting_.size();
+    if (count > 0)
+      if (auto added =
+              add_documents(self_, embedder_, index_, std::move(waiting_), default_timeout);
+          !added)
+        return std::move(added.error());
+    waiting_.clear();
+    report_.pieces += count;
+    progress_.pieces += count;
+    progress_.files += std::exchange(waiting_files_, 0);
+    on_progress_(progress_);
+    return {};
+  }
+
+  caf::error drop_stale() {
+    for (const auto& fingerprint : stale_) {
+      auto dropped =
+          ask_index<uint64_t>(erase_atom_v, metadata_filter{{{"fingerprint", fingerprint}}});
+      if (!dropped)
+        return std::move(dropped.error());
+      ++report_.removed;
+    }
+    return {};
+  }
+
+  caf::error save() {
+    caf::error result;
+    compat::request_within(
+        default_timeout, self_.ptr(), index_, save_atom_v, make_context(self_.ptr()))
+        .receive([] {},
+            [&result](caf::error& error) { result = to_failure(std::move(error), "the index"); });
+    return result;
+  }
+
+  caf::scoped_actor& self_;
+  const embedder_actor& embedder_;
+  const vector_index_actor& index_;
+  const std::filesystem::path& folder_;
+  const std::function<void(const index_progress&)>& on_progress_;
+  /// Fingerprints that the index has and the folder does not.
+  std::set<std::string> stale_;
+  std::vector<document> waiting_;
+  size_t waiting_files_ = 0;
+  index_progress progress_;
+  index_report report_;
+};
+
+} // namespace
+
+caf::expected<index_report> update_index(caf::scoped_actor& self, const embedder_actor& embedder,
+    const vector_index_actor& index, const std::filesystem::path& folder,
+    const std::function<void(const index_progress&)>& on_progress) {
+  return update{self, embedder, index, folder, on_progress}.run();
+}
+
+} // namespace chainmail::ask
