@@ -102,7 +102,7 @@ TEST_CASE("a retriever leaves out what is below its threshold, and seeks variety
   CHECK(here.ids(options, {"a b", 4, {}}) == id_list{1, 2});
   options = {};
   options.mmr_lambda = 0.3;
-  CHECK(here.ids(options, {"a b", 2, {}}) == id_list{1, 3});
+  CHECK(here.ids(options, {"a b", 2, {}}) == id_list{1, 4});
 }
 
 TEST_CASE("a query without a text or without a place for documents is refused") {

@@ -46,8 +46,8 @@ constexpr std::array<uint8_t, 256> make_digits() {
   result.fill(no_digit);
   constexpr std::string_view alphabet =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (uint8_t i = 0; i < alphabet.size(); ++i)
-    result[static_cast<unsigned char>(alphabet[i])] = i;
+  for (size_t i = 0; i < alphabet.size(); ++i)
+    result[static_cast<unsigned char>(alphabet[i])] = static_cast<uint8_t>(i);
   return result;
 }
 

@@ -127,7 +127,7 @@ std::unique_ptr<vector_graph> vector_graph::restore(const std::vector<float>& ve
     return nullptr;
   const auto* above = links.above.data();
   // True when the list was one that hnswlib might have made.
-  auto put = [&](uint32_t row, int level, uint32_t most, const uint32_t* from, uint32_t* to) {
+  auto put = [&](uint32_t row, int level, size_t most, const uint32_t* from, uint32_t* to) {
     if (from[0] > most)
       return false;
     std::memcpy(to, from, (1 + size_t{from[0]}) * sizeof(uint32_t));

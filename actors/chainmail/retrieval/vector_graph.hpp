@@ -25,7 +25,7 @@ struct graph_links {
 class vector_graph {
 public:
   /// Links of a row on each level above the ground; twice that on the ground.
-  static constexpr uint32_t links_per_row = 16;
+  static constexpr size_t links_per_row = 16;
 
   /// `vectors` are rows of unit length, and outlive the graph. It is empty at first.
   vector_graph(const std::vector<float>& vectors, uint32_t dimension);

@@ -19,8 +19,9 @@ struct index_options {
 };
 
 /// Spawns an index. With a folder it has a thread of its own, because disks block; it goes when the
-/// last handle does, and its folder is free again then. Searching by marginal relevance looks at no
-/// more than 2,000 candidates.
+/// last handle does, and its folder is free again then. In memory it has none: more vectors than
+/// `exact_up_to` do not belong there, since adding them keeps one of the scheduler's busy. Searching
+/// by marginal relevance looks at no more than 2,000 candidates.
 ///
 /// The folder holds the documents (documents.sqlite, durable when they are added or removed) and
 /// the vectors (vectors, durable when they are saved). What has no other half when the folder is
