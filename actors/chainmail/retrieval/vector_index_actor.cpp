@@ -256,6 +256,7 @@ struct vector_index_state {
   caf::expected<std::vector<scored_document>> with_documents(
       const std::vector<vector_match>& matches) {
     std::vector<uint64_t> ids;
+    ids.reserve(matches.size());
     for (const auto& match : matches)
       ids.push_back(match.id);
     auto found = documents.get(ids);
@@ -291,7 +292,7 @@ struct vector_index_state {
 
 } // namespace
 
-vector_index_actor spawn_vector_index(caf::actor_system& system, index_options options) {
+vector_index_actor spawn_vector_index(caf::actor_system& system, const index_options& options) {
   auto opened = open(options);
   if (options.folder.empty())
     return system.spawn<vector_index_state::actor_type>(std::move(opened));

@@ -29,6 +29,6 @@ struct index_options {
 /// nothing else.
 /// @throws std::runtime_error for a folder that cannot be used, with a sentence that says why: it is
 /// open elsewhere (in this process too), cannot be written, or holds files that are damaged.
-vector_index_actor spawn_vector_index(caf::actor_system& system, index_options options = {});
+vector_index_actor spawn_vector_index(caf::actor_system& system, const index_options& options = {});
 
 } // namespace chainmail
