@@ -126,6 +126,16 @@ TEST_CASE_METHOD(fixture, "each type of question answering has a form with sourc
   CHECK(text_of(got, "sources") == "b.md");
 }
 
+TEST_CASE_METHOD(fixture, "map_rerank names no source when no document answers") {
+  reply = [](const std::string&) {
+    return scripted_reply{"This document does not answer the question\nScore: 0", {}, {}};
+  };
+  auto chain = spawn_qa_with_sources_chain(time.system, llm, qa_type::map_rerank);
+  auto got = run(chain, question_over(two()));
+  CHECK(text_of(got, "sources").empty());
+  CHECK(got.result->size() == 2);
+}
+
 TEST_CASE_METHOD(fixture, "documents are shown with their source, and must have one") {
   auto chain = spawn_qa_with_sources_chain(time.system, llm, qa_type::stuff);
   run(chain, question_over(two()));

@@ -63,10 +63,9 @@ namespace {
 /// Runs a documents chain and splits what it says into answer and sources.
 class with_sources_state : public chain_state {
 public:
-  with_sources_state(chain_actor documents_chain, bool has_steps, bool has_source_of_best)
-    : chain_(std::move(documents_chain)),
-      has_steps_(has_steps),
-      has_source_of_best_(has_source_of_best) {}
+  /// `is_rerank`: the chain names the source of its best answer, and gives its steps.
+  with_sources_state(chain_actor documents_chain, bool is_rerank, bool return_steps)
+    : chain_(std::move(documents_chain)), is_rerank_(is_rerank), return_steps_(return_steps) {}
 
   void run(const job_ptr& job) override {
     job->ask<values>(
@@ -84,16 +83,29 @@ private:
       return job->fail(std::move(parts.error()));
     values outputs;
     outputs.emplace("answer", std::move(parts->answer));
-    outputs.emplace("sources",
-        has_source_of_best_ ? std::move(found["source"]) : value{std::move(parts->sources)});
-    if (has_steps_)
+    outputs.emplace("sources", is_rerank_ ? source_of_best(found) : std::move(parts->sources));
+    if (return_steps_)
       outputs.emplace(intermediate_steps, std::move(found[intermediate_steps]));
     job->answer(std::move(outputs));
   }
 
+  /// Empty when no document answers the question, by the model's own score.
+  static std::string source_of_best(const values& found) {
+    auto steps = found.find(intermediate_steps);
+    auto* answers =
+        steps == found.end() ? nullptr : std::get_if<std::vector<document>>(&steps->second);
+    auto* source = find_text(found, "source");
+    if (answers == nullptr || answers->empty() || source == nullptr)
+      return {};
+    auto score = answers->front().metadata.find("score");
+    auto answers_nothing = score != answers->front().metadata.end() &&
+                           (score->second == "0" || score->second.starts_with('-'));
+    return answers_nothing ? std::string{} : *source;
+  }
+
   chain_actor chain_;
-  bool has_steps_;
-  bool has_source_of_best_;
+  bool is_rerank_;
+  bool return_steps_;
 };
 
 /// What differs between the chains with and without sources.
@@ -150,11 +162,9 @@ public:
         std::move(how));
   }
 
-  chain_actor map_rerank(std::vector<std::string> metadata_keys) const {
-    map_rerank_options how;
-    how.metadata_keys = std::move(metadata_keys);
+  chain_actor map_rerank(map_rerank_options how) const {
     how.max_in_flight = options_.max_in_flight;
-    how.return_intermediate_steps = options_.return_intermediate_steps;
+    how.return_intermediate_steps |= options_.return_intermediate_steps;
     return spawn_map_rerank_chain(
         system_, ask(options_.prompt, prompts::qa_rerank), std::move(how));
   }
@@ -197,6 +207,7 @@ chain_actor spawn_qa_with_sources_chain(
     caf::actor_system& system, llm_actor llm, qa_type type, qa_options options) {
   qa_builder build{system, std::move(llm), prompts_with_sources, options};
   chain_actor documents_chain;
+  map_rerank_options how_to_rerank;
   switch (type) {
   case qa_type::stuff:
     documents_chain = build.stuff();
@@ -208,15 +219,17 @@ chain_actor spawn_qa_with_sources_chain(
     documents_chain = build.refine();
     break;
   case qa_type::map_rerank:
-    documents_chain = build.map_rerank({"source"});
+    how_to_rerank.metadata_keys = {"source"};
+    how_to_rerank.return_intermediate_steps = true;
+    documents_chain = build.map_rerank(std::move(how_to_rerank));
     break;
   }
   chain_description description{{input_documents, "question"}, {"answer", "sources"}};
   if (options.return_intermediate_steps)
     description.output_keys.emplace_back(intermediate_steps);
   return spawn_chain(system, std::move(description),
-      std::make_unique<with_sources_state>(std::move(documents_chain),
-          options.return_intermediate_steps, type == qa_type::map_rerank));
+      std::make_unique<with_sources_state>(std::move(documents_chain), type == qa_type::map_rerank,
+          options.return_intermediate_steps));
 }
 
 } // namespace chainmail

@@ -59,7 +59,8 @@ chain_actor spawn_qa_chain(
     caf::actor_system& system, llm_actor llm, qa_type type, qa_options options = {});
 
 /// The same with sources. The documents' metadata must hold a "source". Out: "answer" and
-/// "sources", as the model named them, separated by commas; "" when it named none.
+/// "sources", as the model named them, separated by commas; "" when it named none. Of map_rerank they
+/// are the source of the best answer; "" when its score is 0.
 /// errc::malformed_response when the model wrote more than one "SOURCES:".
 chain_actor spawn_qa_with_sources_chain(
     caf::actor_system& system, llm_actor llm, qa_type type, qa_options options = {});
