@@ -116,6 +116,7 @@ private:
     if (options_.max_tokens_limit > 0)
       cut_documents(found, options_.max_tokens_limit, options_.count_tokens);
     std::vector<document> documents;
+    documents.reserve(found.size());
     for (auto& one : found)
       documents.push_back(std::move(one.found));
     std::vector<document> sources;

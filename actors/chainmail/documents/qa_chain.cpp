@@ -188,7 +188,7 @@ private:
 // -- spawning -----------------------------------------------------------------------------
 
 chain_actor spawn_qa_chain(
-    caf::actor_system& system, llm_actor llm, qa_type type, qa_options options) {
+    caf::actor_system& system, llm_actor llm, qa_type type, const qa_options& options) {
   qa_builder build{system, std::move(llm), plain_prompts, options};
   switch (type) {
   case qa_type::stuff:
@@ -204,7 +204,7 @@ chain_actor spawn_qa_chain(
 }
 
 chain_actor spawn_qa_with_sources_chain(
-    caf::actor_system& system, llm_actor llm, qa_type type, qa_options options) {
+    caf::actor_system& system, llm_actor llm, qa_type type, const qa_options& options) {
   qa_builder build{system, std::move(llm), prompts_with_sources, options};
   chain_actor documents_chain;
   map_rerank_options how_to_rerank;

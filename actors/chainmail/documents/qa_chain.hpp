@@ -56,14 +56,14 @@ struct qa_options {
 /// @throws std::invalid_argument for an invalid handle, for prompts that lack a variable, and for
 /// intermediate steps of stuff.
 chain_actor spawn_qa_chain(
-    caf::actor_system& system, llm_actor llm, qa_type type, qa_options options = {});
+    caf::actor_system& system, llm_actor llm, qa_type type, const qa_options& options = {});
 
 /// The same with sources. The documents' metadata must hold a "source". Out: "answer" and
 /// "sources", as the model named them, separated by commas; "" when it named none. Of map_rerank they
 /// are the source of the best answer; "" when its score is 0.
 /// errc::malformed_response when the model wrote more than one "SOURCES:".
 chain_actor spawn_qa_with_sources_chain(
-    caf::actor_system& system, llm_actor llm, qa_type type, qa_options options = {});
+    caf::actor_system& system, llm_actor llm, qa_type type, const qa_options& options = {});
 
 // -- the pure part ------------------------------------------------------------------------
 

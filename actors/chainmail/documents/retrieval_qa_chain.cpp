@@ -38,6 +38,7 @@ public:
 private:
   void answer(const job_ptr& job, std::string question, std::vector<scored_document>& found) const {
     std::vector<document> documents;
+    documents.reserve(found.size());
     for (auto& one : found)
       documents.push_back(std::move(one.found));
     std::vector<document> sources;
