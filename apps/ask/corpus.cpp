@@ -10,8 +10,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <fstream>
-#include <sstream>
+#include <stdexcept>
+#include <system_error>
 
 namespace chainmail::ask {
 
@@ -27,12 +29,26 @@ bool is_markdown(const fs::path& path) {
   return path.extension() == ".md" || path.extension() == ".markdown";
 }
 
+/// CMake's build files are programs that have the ending of a text.
 bool is_text(const fs::path& path) {
-  return is_markdown(path) || path.extension() == ".txt" || path.extension() == ".text";
+  return is_markdown(path) || path.extension() == ".text" ||
+         (path.extension() == ".txt" && path.filename() != "CMakeLists.txt");
 }
 
 bool is_hidden(const fs::path& path) {
   return path.filename().string().starts_with('.');
+}
+
+/// A name as a sentence can hold it.
+std::string shown(const std::string& name) {
+  return one_line(name, 200);
+}
+
+/// Prompts name sources, and a name with a newline could pass for more of the prompt.
+bool is_plain(const std::string& name) {
+  return is_utf8(name) && std::ranges::none_of(name, [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
 }
 
 } // namespace
@@ -55,40 +71,58 @@ caf::expected<folder_listing> list_folder(const fs::path& folder) {
   if (!fs::is_directory(folder, failed))
     return make_failure(errc::invalid_input, "there is no folder '" + folder.string() + "'");
   folder_listing result;
-  fs::recursive_directory_iterator each{
-      folder, fs::directory_options::skip_permission_denied, failed};
-  for (; !failed && each != fs::recursive_directory_iterator{}; each.increment(failed)) {
-    if (is_hidden(each->path())) {
-      each.disable_recursion_pending();
-      continue;
+  std::vector<fs::path> pending{folder};
+  while (!pending.empty()) {
+    auto at = std::move(pending.back());
+    pending.pop_back();
+    fs::directory_iterator each{at, failed};
+    for (; !failed && each != fs::directory_iterator{}; each.increment(failed)) {
+      std::error_code unknown;
+      if (is_hidden(each->path()))
+        continue;
+      if (each->is_directory(unknown) && !each->is_symlink(unknown))
+        pending.push_back(each->path());
+      else if (is_text(each->path()) && each->is_regular_file(unknown))
+        result.names.push_back(each->path().lexically_relative(folder).generic_string());
     }
-    std::error_code unknown;
-    if (each->is_regular_file(unknown) && is_text(each->path()))
-      result.names.push_back(each->path().lexically_relative(folder).generic_string());
+    if (failed && at == folder)
+      return make_failure(errc::invalid_input,
+          "the folder '" + folder.string() + "' cannot be read: " + failed.message());
+    if (failed)
+      result.complaints.push_back(shown(at.lexically_relative(folder).generic_string()) +
+                                  " cannot be read: " + failed.message());
   }
-  if (failed)
-    result.complaints.push_back("the folder could not be read to its end: " + failed.message());
+  std::erase_if(result.names, [&](const std::string& name) {
+    if (is_plain(name))
+      return false;
+    result.complaints.push_back(
+        shown(name) + " has a name that is not UTF-8, or with control characters");
+    return true;
+  });
   std::ranges::sort(result.names);
+  std::ranges::sort(result.complaints);
   return result;
 }
 
 caf::expected<source_file> read_source(const fs::path& folder, const std::string& name) {
   auto refuse = [&](const std::string& why) {
-    return make_failure(errc::invalid_input, name + " " + why);
+    return make_failure(errc::invalid_input, shown(name) + " " + why);
   };
+  errno = 0;
+  std::ifstream in{folder / name, std::ios::binary};
+  if (!in)
+    return refuse("cannot be read: " + std::system_category().message(errno));
   std::error_code failed;
   auto size = fs::file_size(folder / name, failed);
   if (failed)
     return refuse("cannot be read: " + failed.message());
   if (size > largest_file)
     return refuse("is larger than 16 MiB");
-  std::ifstream in{folder / name, std::ios::binary};
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in)
-    return size == 0 ? caf::expected<source_file>{source_file{name, {}, fingerprint_of(name, {})}}
-                     : caf::expected<source_file>{refuse("cannot be read")};
-  source_file result{name, std::move(text).str(), {}};
+  source_file result{name, std::string(size, '\0'), {}};
+  in.read(result.text.data(), static_cast<std::streamsize>(size));
+  if (in.bad())
+    return refuse("cannot be read");
+  result.text.resize(static_cast<size_t>(in.gcount()));
   if (!is_utf8(result.text))
     return refuse("is not UTF-8 text");
   result.fingerprint = fingerprint_of(name, result.text);

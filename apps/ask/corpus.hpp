@@ -24,13 +24,14 @@ struct source_file {
 
 /// What a folder holds.
 struct folder_listing {
-  /// Text and Markdown, sorted by name. Hidden files and folders are left out.
+  /// Text (.txt, .text) and Markdown (.md, .markdown), sorted by name. Left out are hidden files and
+  /// folders, folders that are links, and CMakeLists.txt.
   std::vector<std::string> names;
-  /// A sentence for each thing that cannot be read.
+  /// A sentence for each folder that cannot be read, and for each file whose name cannot be cited.
   std::vector<std::string> complaints;
 };
 
-/// errc::invalid_input when there is no such folder.
+/// errc::invalid_input when there is no such folder, or it cannot be read.
 caf::expected<folder_listing> list_folder(const std::filesystem::path& folder);
 
 /// 32 hexadecimal digits of SHA-256.

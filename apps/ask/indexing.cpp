@@ -10,7 +10,10 @@
 #include <caf/expected.hpp>
 #include <caf/scoped_actor.hpp>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
+#include <utility>
 
 namespace chainmail::ask {
 
@@ -60,19 +63,24 @@ private:
     for (const auto& name : names) {
       auto file = read_source(folder_, name);
       if (!file) {
-        report_.complaints.push_back(sentence_of(file.error()));
-        --progress_.all_files;
+        leave_out(sentence_of(file.error()));
+        continue;
+      }
+      if (stale_.erase(file->fingerprint) > 0) {
+        ++report_.files;
+        ++progress_.files;
+        on_progress_(progress_);
+        continue;
+      }
+      auto pieces = split_source(*file);
+      if (pieces.empty()) {
+        leave_out(name + " holds no text");
         continue;
       }
       ++report_.files;
-      if (stale_.erase(file->fingerprint) > 0) {
-        ++progress_.files;
-        continue;
-      }
       ++report_.added;
       ++waiting_files_;
-      for (auto& piece : split_source(*file))
-        waiting_.push_back(std::move(piece));
+      std::ranges::move(pieces, std::back_inserter(waiting_));
       if (waiting_.size() >= batch)
         if (auto error = add_waiting())
           return error;
@@ -80,7 +88,15 @@ private:
     return add_waiting();
   }
 
+  void leave_out(std::string complaint) {
+    report_.complaints.push_back(std::move(complaint));
+    --progress_.all_files;
+  }
+
+  /// Saves as often as the number of pieces doubles: the work of a process that is killed is half
+  /// lost at most, and an index is written no more than a few times.
   caf::error add_waiting() {
+    on_progress_(progress_);
     auto count = waiting_.size();
     if (count > 0)
       if (auto added =
@@ -88,11 +104,13 @@ private:
           !added)
         return std::move(added.error());
     waiting_.clear();
-    report_.pieces += count;
     progress_.pieces += count;
     progress_.files += std::exchange(waiting_files_, 0);
     on_progress_(progress_);
-    return {};
+    if (progress_.pieces < 2 * saved_pieces_ || progress_.pieces < batch)
+      return {};
+    saved_pieces_ = progress_.pieces;
+    return save();
   }
 
   caf::error drop_stale() {
@@ -101,7 +119,6 @@ private:
           ask_index<uint64_t>(erase_atom_v, metadata_filter{{{"fingerprint", fingerprint}}});
       if (!dropped)
         return std::move(dropped.error());
-      ++report_.removed;
     }
     return {};
   }
@@ -124,6 +141,7 @@ private:
   std::set<std::string> stale_;
   std::vector<document> waiting_;
   size_t waiting_files_ = 0;
+  size_t saved_pieces_ = 0;
   index_progress progress_;
   index_report report_;
 };

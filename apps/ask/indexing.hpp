@@ -24,19 +24,18 @@ struct index_progress {
 
 /// What an update did.
 struct index_report {
+  /// Files that are in the index now.
   size_t files = 0;
-  /// New or changed.
+  /// Those of them that are new or changed.
   size_t added = 0;
-  /// Gone or changed.
-  size_t removed = 0;
-  size_t pieces = 0;
-  /// A sentence for each file that could not be read.
+  /// A sentence for each file or folder that was left out.
   std::vector<std::string> complaints;
 };
 
 /// Embeds the files that are new or changed, drops those that are gone, and saves. A file is in the
 /// index whole or not at all; after an error, what was embedded by then is saved, and the next
-/// update goes on from there.
+/// update goes on from there. `on_progress` is called for each file, and before and after the
+/// embedding of each batch.
 caf::expected<index_report> update_index(caf::scoped_actor& self, const embedder_actor& embedder,
     const vector_index_actor& index, const std::filesystem::path& folder,
     const std::function<void(const index_progress&)>& on_progress);

@@ -8,6 +8,8 @@
 
 #include <caf/actor_system.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -36,7 +38,7 @@ struct ask_config : caf::actor_system_config {
 
   ask_config() {
     opt_group{custom_options_, "global"}
-        .add(docs, "docs", "folder of text and Markdown to ask about")
+        .add(docs, "docs", "folder of text and Markdown to ask about (.txt, .text, .md, .markdown)")
         .add(index, "index", "folder of the index (default: one for each --docs in the cache)")
         .add(question, "question,q", "answer this and leave; otherwise questions come line by line")
         .add(type, "type", "stuff (default), map_reduce, refine or map_rerank")
@@ -60,7 +62,10 @@ int refuse(const std::string& sentence) {
 /// The same folder, endpoint and model always have the same index, and different ones never do.
 fs::path usual_index(const fs::path& docs, const std::string& endpoint, const std::string& model) {
   auto cache = environment("XDG_CACHE_HOME");
-  auto base = cache.empty() ? fs::path{environment("HOME")} / ".cache" : fs::path{cache};
+  auto home = environment("HOME");
+  if (cache.empty() && home.empty())
+    throw std::invalid_argument{"HOME is not set, so --index must name a folder for the index"};
+  auto base = cache.empty() ? fs::path{home} / ".cache" : fs::path{cache};
   return base / "chainmail" / "indexes" /
          fingerprint_of(fs::canonical(docs).string(), endpoint + '\n' + model);
 }
@@ -77,10 +82,13 @@ public:
           "--type=" + config_.type + " is none; there are: stuff, map_reduce, refine, map_rerank");
     if (config_.docs.empty())
       return refuse("--docs names the folder to ask about");
-    if (!fs::is_directory(config_.docs))
+    if (std::error_code failed; !fs::is_directory(config_.docs, failed))
       return refuse("there is no folder '" + config_.docs + "'");
     if (config_.k == 0 || config_.k > 1'000)
       return refuse("--documents must be between 1 and 1000");
+    if (!config_.question.empty())
+      if (auto error = check_question(config_.question))
+        return refuse(sentence_of(error));
     connect();
     if (!update())
       return 1;
@@ -117,41 +125,58 @@ private:
     options.folder = config_.index.empty()
                          ? usual_index(config_.docs, where, embedding.model).string()
                          : config_.index;
-    fs::create_directories(fs::path{options.folder}.parent_path());
+    if (std::error_code failed; !fs::create_directories(options.folder, failed) && failed)
+      throw std::runtime_error{
+          "the index folder " + options.folder + " cannot be made: " + failed.message()};
     index_ = spawn_vector_index(system, options);
   }
 
   bool update() {
-    auto shown = false;
-    auto report = update_index(self_, embedder_, index_, config_.docs,
-        [&](const index_progress& progress) { shown = show_progress(progress) || shown; });
-    if (shown)
-      std::cerr << "\r\033[K";
+    index_progress last;
+    auto report =
+        update_index(self_, embedder_, index_, config_.docs, [&](const index_progress& progress) {
+          last = progress;
+          show_progress(progress);
+        });
+    wipe_line();
     if (!report) {
-      std::cerr << "error: " << describe(report.error()) << '\n';
+      std::cerr << red("error: ", style_) << describe(report.error()) << '\n';
+      if (last.pieces > 0)
+        std::cerr << "       " << last.files << " of " << last.all_files
+                  << " files are in the index, and stay there: the next run goes on from here\n";
       return false;
     }
-    for (const auto& complaint : report->complaints)
-      std::cerr << "left out: " << complaint << '\n';
+    constexpr size_t most_complaints = 5;
+    for (size_t i = 0; i < std::min(report->complaints.size(), most_complaints); ++i)
+      std::cerr << "Left out: " << report->complaints[i] << '\n';
+    if (report->complaints.size() > most_complaints)
+      std::cerr << "Left out: " << report->complaints.size() - most_complaints << " more\n";
     if (report->files == 0) {
       std::cerr << "error: '" << config_.docs
                 << "' holds no text or Markdown (.md, .markdown, .txt, .text)\n";
       return false;
     }
-    say("Index: " + std::to_string(report->files) + " files, " + std::to_string(report->added) +
-        " of them read anew, " + std::to_string(report->removed) + " dropped");
+    say("Index: " + std::to_string(report->files) + (report->files == 1 ? " file, " : " files, ") +
+        std::to_string(report->added) + " of them new or changed");
     return true;
   }
 
   /// On a terminal only: a log is no place for a line that is written over.
-  bool show_progress(const index_progress& progress) const {
-    if (!style_.is_terminal || progress.all_files == 0)
-      return false;
+  void show_progress(const index_progress& progress) {
+    auto now = std::chrono::steady_clock::now();
+    if (!style_.is_terminal || progress.all_files == 0 || now < next_show_)
+      return;
+    next_show_ = now + std::chrono::milliseconds{50};
     auto share = static_cast<double>(progress.files) / static_cast<double>(progress.all_files);
     std::cerr << "\rIndexing " << draw_progress(share, 30, style_) << ' ' << progress.files << '/'
               << progress.all_files << " files, " << progress.pieces << " pieces\033[K"
               << std::flush;
-    return true;
+  }
+
+  /// Whatever is on the line that is written over.
+  void wipe_line() const {
+    if (style_.is_terminal)
+      std::cerr << "\r\033[K" << std::flush;
   }
 
   chain_actor spawn_chain(qa_type type) {
@@ -170,6 +195,8 @@ private:
   int converse() {
     auto ok = true;
     std::string line;
+    if (isatty(STDIN_FILENO) == 1)
+      say("Ask, a question a line; Ctrl-D leaves.");
     while (prompt(), std::getline(std::cin, line))
       if (!trimmed(line).empty())
         ok = answer(std::string{trimmed(line)}) && ok;
@@ -184,16 +211,26 @@ private:
   }
 
   bool answer(const std::string& question) {
+    if (auto error = check_question(question))
+      return fail(question, error);
     auto begin = std::chrono::steady_clock::now();
+    if (style_.is_terminal)
+      std::cerr << dim("Asking ...", style_) << std::flush;
     auto outputs = call(self_, chain_, {{"question", question}});
-    if (!outputs) {
-      std::cerr << red("error: ", style_) << describe(outputs.error()) << '\n';
-      return false;
-    }
+    wipe_line();
+    if (!outputs)
+      return fail(question, outputs.error());
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     auto found = read_answer(question, *outputs, took.count());
     std::cout << (config_.json ? to_json(found, simulator_ != nullptr) : show(found)) << std::endl;
     return true;
+  }
+
+  bool fail(const std::string& question, const caf::error& why) const {
+    std::cerr << red("error: ", style_) << describe(why) << '\n';
+    if (config_.json)
+      std::cout << to_json(question, why) << std::endl;
+    return false;
   }
 
   /// About the work, not of it: answers go to standard output alone.
@@ -201,6 +238,7 @@ private:
 
   const ask_config& config_;
   terminal_style style_ = detect_style(STDERR_FILENO);
+  std::chrono::steady_clock::time_point next_show_{};
   std::unique_ptr<simulator::server> simulator_;
   caf::scoped_actor self_;
   openai_options endpoint_;

@@ -1,11 +1,14 @@
 // Processes with a time limit and their output in files.
 #include "e2e/program.hpp"
 
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <iterator>
+#include <poll.h>
+#include <pty.h>
 #include <spawn.h>
 #include <stdexcept>
 #include <sys/wait.h>
@@ -34,22 +37,34 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-pid_t start(const std::string& name, std::vector<std::string> arguments,
-    const environment& variables, const std::filesystem::path& folder) {
-  auto path = std::string{CHAINMAIL_BIN_DIR} + "/" + name;
-  arguments.insert(arguments.begin(), path);
-  std::vector<std::string> environment_lines;
+std::string path_of(const std::string& name) {
+  return std::string{CHAINMAIL_BIN_DIR} + "/" + name;
+}
+
+std::vector<std::string> lines_of(const environment& variables) {
+  std::vector<std::string> result;
   for (auto* kept : {"PATH", "HOME", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"})
     if (auto* text = std::getenv(kept))
-      environment_lines.push_back(std::string{kept} + "=" + text);
+      if (!variables.contains(kept))
+        result.push_back(std::string{kept} + "=" + text);
   for (const auto& [key, text] : variables)
-    environment_lines.push_back(key + "=" + text);
+    result.push_back(key + "=" + text);
+  return result;
+}
+
+/// Reads from folder/in, writes to folder/out and folder/err.
+pid_t start(const std::string& name, std::vector<std::string> arguments,
+    const environment& variables, const std::filesystem::path& folder) {
+  auto path = path_of(name);
+  arguments.insert(arguments.begin(), path);
+  auto environment_lines = lines_of(variables);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
+  auto in = (folder / "in").string();
   auto out = (folder / "out").string();
   auto err = (folder / "err").string();
   auto flags = O_WRONLY | O_CREAT | O_TRUNC;
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, in.c_str(), O_RDONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out.c_str(), flags, 0600);
   posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err.c_str(), flags, 0600);
   pid_t process = 0;
@@ -88,8 +103,9 @@ program_result collect(pid_t process, const std::filesystem::path& folder, clock
 } // namespace
 
 program_result run_program(const std::string& name, std::vector<std::string> arguments,
-    environment variables, std::chrono::seconds timeout) {
+    environment variables, std::chrono::seconds timeout, const std::string& input) {
   auto folder = make_folder();
+  std::ofstream{folder / "in", std::ios::binary} << input;
   auto begin = clock::now();
   auto process = start(name, std::move(arguments), variables, folder);
   auto result = collect(process, folder, begin, timeout);
@@ -97,9 +113,48 @@ program_result run_program(const std::string& name, std::vector<std::string> arg
   return result;
 }
 
-background_program::background_program(const std::string& name, std::vector<std::string> arguments)
+program_result run_on_terminal(const std::string& name, std::vector<std::string> arguments,
+    environment variables, const std::string& input) {
+  auto path = path_of(name);
+  arguments.insert(arguments.begin(), path);
+  auto environment_lines = lines_of(variables);
+  auto argument_pointers = pointers(arguments);
+  auto environment_pointers = pointers(environment_lines);
+  winsize size{30, 100, 0, 0};
+  auto begin = clock::now();
+  auto terminal = -1;
+  auto process = forkpty(&terminal, nullptr, nullptr, &size);
+  if (process == 0) {
+    execve(path.c_str(), argument_pointers.data(), environment_pointers.data());
+    _exit(127);
+  }
+  if (process < 0)
+    throw std::runtime_error{path + " cannot be started on a terminal"};
+  program_result result;
+  std::array<char, 4096> some{};
+  pollfd ready{terminal, POLLIN, 0};
+  // Reading fails when the last process has closed the terminal.
+  while (clock::now() < begin + 30s && poll(&ready, 1, 1'000) >= 0) {
+    if (ready.revents == 0)
+      continue;
+    auto count = read(terminal, some.data(), some.size());
+    if (count <= 0)
+      break;
+    auto is_first = result.out.empty();
+    result.out.append(some.data(), static_cast<size_t>(count));
+    if (is_first && write(terminal, input.data(), input.size()) < 0)
+      break;
+  }
+  result.status = wait_for(process, clock::now() + 1s);
+  result.seconds = std::chrono::duration<double>(clock::now() - begin).count();
+  close(terminal);
+  return result;
+}
+
+background_program::background_program(
+    const std::string& name, std::vector<std::string> arguments, environment variables)
   : folder_(make_folder()) {
-  process_ = start(name, std::move(arguments), {}, folder_);
+  process_ = start(name, std::move(arguments), variables, folder_);
 }
 
 background_program::~background_program() {
@@ -119,8 +174,8 @@ std::string background_program::first_line() {
   throw std::runtime_error{"the program says nothing: " + read_file(folder_ / "err")};
 }
 
-program_result background_program::terminate() {
-  kill(process_, SIGTERM);
+program_result background_program::terminate(int signal) {
+  kill(process_, signal);
   auto result = collect(process_, folder_, clock::now(), 10s);
   process_ = 0;
   return result;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -23,14 +24,21 @@ struct program_result {
 };
 
 /// Runs build/bin/`name` to its end, or kills it after `timeout`. Of this process's environment it
-/// keeps only PATH, HOME and what sanitizers read.
+/// keeps only PATH, HOME and what sanitizers read. `input` is all that it can read.
 program_result run_program(const std::string& name, std::vector<std::string> arguments,
-    environment variables = {}, std::chrono::seconds timeout = std::chrono::seconds{60});
+    environment variables = {}, std::chrono::seconds timeout = std::chrono::seconds{60},
+    const std::string& input = {});
+
+/// The same on a terminal of 100 columns, where `input` is typed in when it first says something. Both outputs are in
+/// `out`, with what the terminal makes of them: its echo of the input, and "\r\n" for newlines.
+program_result run_on_terminal(const std::string& name, std::vector<std::string> arguments,
+    environment variables = {}, const std::string& input = {});
 
 /// A program that runs until the object goes.
 class background_program {
 public:
-  background_program(const std::string& name, std::vector<std::string> arguments);
+  background_program(
+      const std::string& name, std::vector<std::string> arguments, environment variables = {});
   background_program(const background_program&) = delete;
   background_program& operator=(const background_program&) = delete;
   ~background_program();
@@ -38,8 +46,8 @@ public:
   /// The first line of its output; waits for it, at most 10 s.
   std::string first_line();
 
-  /// Ends it with SIGTERM and waits.
-  program_result terminate();
+  /// Ends it with a signal, SIGTERM for one, and waits.
+  program_result terminate(int signal = SIGTERM);
 
 private:
   int process_;

@@ -10,6 +10,19 @@
 
 namespace chainmail {
 
+namespace {
+
+/// "missing argument" for caf::pec::missing_argument.
+std::string words_of(caf::pec code) {
+  auto result = to_string(code);
+  if (auto colon = result.rfind(':'); colon != std::string::npos)
+    result.erase(0, colon + 1);
+  std::ranges::replace(result, '_', ' ');
+  return result;
+}
+
+} // namespace
+
 void tune_scheduler(caf::actor_system_config& config) {
   size_t cores = std::max(std::thread::hardware_concurrency(), 1U);
   config.set("caf.scheduler.max-threads", cores);
@@ -48,7 +61,7 @@ std::optional<int> parse_options(
     if (error == caf::pec::not_an_option)
       return refuse("there is no option " + culprit);
     return refuse(
-        culprit + " cannot be read (" + to_string(static_cast<caf::pec>(error.code())) + ")");
+        culprit + " cannot be read (" + words_of(static_cast<caf::pec>(error.code())) + ")");
   }
   if (compat::printed_help(config))
     return 0;
