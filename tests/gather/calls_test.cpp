@@ -56,6 +56,73 @@ TEST_CASE("from a blocking scope, calls wait and return the answer") {
   CHECK(gather(self, chain, two_inputs(), none).error() == errc::invalid_input);
 }
 
+TEST_CASE("a run takes the one input by itself or by name, and gives the one output") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto chain = spawn_llm_chain(real.system, spawn_echo(real.system), "{x}");
+  CHECK(run(self, chain, "hi") == "re: hi"s);
+  CHECK(run(self, chain, {{"x", "hi"}}) == "re: hi"s);
+  CHECK(run(self, chain, {{"y", "hi"}}).error() == errc::missing_input);
+}
+
+TEST_CASE("what a memory adds is no input that a run with one text has to name") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto chain = spawn_conversation_chain(
+      real.system, spawn_echo(real.system), spawn_buffer_memory(real.system));
+  auto response = run(self, chain, "hi");
+  REQUIRE(response);
+  CHECK(response->find("Human: hi\nAI:") != std::string::npos);
+}
+
+TEST_CASE("a run with one text needs a chain of one input") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto llm = spawn_echo(real.system);
+  auto refused = run(self, spawn_llm_chain(real.system, llm, "{x} {y}"), "hi").error();
+  CHECK(refused == errc::invalid_input);
+  CHECK(sentence_of(refused) == "the chain needs 2 inputs, not one: pass them by name");
+  CHECK(run(self, spawn_llm_chain(real.system, llm, "x"), "hi").error() == errc::invalid_input);
+}
+
+TEST_CASE("a run needs a chain of one output, which is text or reads as text") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto gives = [&](values outputs) {
+    std::vector<std::string> keys;
+    for (const auto& [key, unused] : outputs)
+      keys.push_back(key);
+    return spawn_transform_chain(real.system, {"x"}, keys,
+        [outputs](const values&) -> caf::expected<values> { return outputs; });
+  };
+  CHECK(run(self, gives({{"y", 3}}), "hi") == "3"s);
+  auto list = run(self, gives({{"y", std::vector<std::string>{"a"}}}), "hi").error();
+  CHECK(list == errc::malformed_response);
+  CHECK(sentence_of(list).find("'y'") != std::string::npos);
+  CHECK(run(self, gives({{"y", 1}, {"z", 2}}), "hi").error() == errc::invalid_input);
+  CHECK(run(self, gives({}), {{"x", 1}}).error() == errc::invalid_input);
+}
+
+TEST_CASE("a run of a chain that is gone is an error, not silence") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto chain = spawn_llm_chain(real.system, spawn_echo(real.system), "{x}");
+  self->monitor(chain);
+  caf::anon_send_exit(chain, caf::exit_reason::kill);
+  self->receive([](const caf::down_msg&) {});
+  CHECK(run(self, chain, "hi").error() == errc::shut_down);
+}
+
+TEST_CASE("calls wait for 600 seconds unless told otherwise") {
+  virtual_time time;
+  time.system.spawn([&](caf::event_based_actor* self) {
+    CHECK(make_context(self).due.at == time.now() + 600s);
+    CHECK(make_context(self, 5s).due.at == time.now() + 5s);
+    CHECK(make_context(self, caf::infinite).due.is_never());
+  });
+  time.settle();
+}
+
 TEST_CASE("from a blocking scope, a call without an answer ends at its time-out") {
   real_time real;
   auto log = std::make_shared<stub_log>();

@@ -25,11 +25,57 @@ caf::expected<Result> ask(caf::scoped_actor& self, caf::timespan timeout, const 
   return result;
 }
 
+caf::expected<chain_description> ask_wiring(
+    caf::scoped_actor& self, caf::timespan timeout, const chain_actor& chain) {
+  caf::expected<chain_description> result{caf::error{}};
+  compat::request_within(timeout, self.ptr(), chain, describe_atom_v)
+      .receive([&result](chain_description& x) { result = std::move(x); },
+          [&result](caf::error& error) { result = to_failure(std::move(error), "the chain"); });
+  if (result && result->output_keys.size() != 1)
+    result = make_failure(errc::invalid_input, "the chain has " +
+                                                   std::to_string(result->output_keys.size()) +
+                                                   " outputs, not one: use call, which gives all");
+  return result;
+}
+
+caf::expected<std::string> run_wired(caf::scoped_actor& self, const chain_actor& chain,
+    const chain_description& wiring, values inputs, caf::timespan timeout) {
+  const auto& key = wiring.output_keys.front();
+  auto outputs = call(self, chain, std::move(inputs), timeout);
+  if (!outputs)
+    return std::move(outputs.error());
+  std::string text;
+  if (auto found = outputs->find(key); found != outputs->end() && append_text(text, found->second))
+    return text;
+  return make_failure(
+      errc::malformed_response, "the chain's output '" + key + "' is missing or is no text");
+}
+
 } // namespace
 
 caf::expected<values> call(
     caf::scoped_actor& self, const chain_actor& chain, values inputs, caf::timespan timeout) {
   return ask<values>(self, timeout, "the chain", chain, call_atom_v, std::move(inputs));
+}
+
+caf::expected<std::string> run(
+    caf::scoped_actor& self, const chain_actor& chain, values inputs, caf::timespan timeout) {
+  auto wiring = ask_wiring(self, timeout, chain);
+  if (!wiring)
+    return std::move(wiring.error());
+  return run_wired(self, chain, *wiring, std::move(inputs), timeout);
+}
+
+caf::expected<std::string> run(
+    caf::scoped_actor& self, const chain_actor& chain, std::string input, caf::timespan timeout) {
+  auto wiring = ask_wiring(self, timeout, chain);
+  if (!wiring)
+    return std::move(wiring.error());
+  if (wiring->input_keys.size() != 1)
+    return make_failure(errc::invalid_input, "the chain needs " +
+                                                 std::to_string(wiring->input_keys.size()) +
+                                                 " inputs, not one: pass them by name");
+  return run_wired(self, chain, *wiring, {{wiring->input_keys.front(), std::move(input)}}, timeout);
 }
 
 caf::expected<llm_result> generate(

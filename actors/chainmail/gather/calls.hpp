@@ -72,6 +72,17 @@ auto gather(Self* self, const chain_actor& chain, std::vector<values> inputs,
 caf::expected<values> call(caf::scoped_actor& self, const chain_actor& chain, values inputs,
     caf::timespan timeout = default_timeout);
 
+/// Runs a chain once and waits for its only output, as text. errc::invalid_input, before anything is
+/// asked, for a chain that has not exactly one output, and errc::malformed_response for an output
+/// that is a list or a chat.
+caf::expected<std::string> run(caf::scoped_actor& self, const chain_actor& chain, values inputs,
+    caf::timespan timeout = default_timeout);
+
+/// The same with one text as the only input that the chain needs, whatever it calls that;
+/// errc::invalid_input for a chain that needs none or several.
+caf::expected<std::string> run(caf::scoped_actor& self, const chain_actor& chain, std::string input,
+    caf::timespan timeout = default_timeout);
+
 /// Asks an LLM once and waits.
 caf::expected<llm_result> generate(caf::scoped_actor& self, const llm_actor& llm,
     llm_request request, caf::timespan timeout = default_timeout);
