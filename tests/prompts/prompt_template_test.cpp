@@ -51,6 +51,8 @@ TEST_CASE("a strict format refuses missing and extra inputs, and names them") {
   auto missing = tpl.format({{"a", "1"}});
   CHECK(missing.error() == errc::missing_input);
   CHECK(sentence_of(missing.error()).find("'b'") != std::string::npos);
+  CHECK(sentence_of(tpl.format({}).error()) ==
+        "the prompt needs the inputs 'a', 'b'; the inputs are none");
   auto extra = tpl.format({{"a", "1"}, {"b", "2"}, {"zz", "3"}});
   CHECK(extra.error() == errc::unexpected_input);
   CHECK(sentence_of(extra.error()).find("'zz'") != std::string::npos);
@@ -104,6 +106,25 @@ TEST_CASE("a partial may be a function, called at each format") {
   REQUIRE(tpl);
   CHECK(tpl->format({}) == "1"s);
   CHECK(tpl->format({}) == "2"s);
+}
+
+TEST_CASE("an input wins over a function, which is then not called") {
+  auto tpl = prompt_template{"{n}"}.with_partial(
+      "n", []() -> std::string { throw std::runtime_error{"not wanted"}; });
+  REQUIRE(tpl);
+  CHECK(tpl->format({{"n", "given"}}) == "given"s);
+}
+
+TEST_CASE("a partial can be replaced by another") {
+  auto tpl = prompt_template{"{a}{b}"}.with_partial("a", "1")->with_partial("a", "2");
+  REQUIRE(tpl);
+  CHECK(tpl->input_variables() == std::vector{"b"s});
+  CHECK(tpl->format({{"b", "x"}}) == "2x"s);
+}
+
+TEST_CASE("jinja2 is no format of templates: its blocks are refused, its variables are text") {
+  CHECK(parse_error("{% if x %}y{% endif %}") == errc::invalid_input);
+  CHECK(format("{{ name }}", {}) == "{ name }");
 }
 
 TEST_CASE("a partial's text is not expanded, and one without a variable is refused") {

@@ -246,11 +246,16 @@ caf::error prompt_template::append_variable(
     to += found->second();
     return {};
   }
+  std::vector<std::string> missing;
+  for (const auto& key : input_variables_)
+    if (!inputs.contains(key))
+      missing.push_back(key);
   std::vector<std::string> given;
   for (const auto& [key, unused] : inputs)
     given.push_back(key);
   return make_failure(errc::missing_input,
-      "the prompt needs an input '" + name + "'; the inputs are " + quoted_list(given));
+      (missing.size() == 1 ? "the prompt needs the input " : "the prompt needs the inputs ") +
+          quoted_list(missing) + "; the inputs are " + quoted_list(given));
 }
 
 } // namespace chainmail
