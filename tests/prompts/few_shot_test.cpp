@@ -27,6 +27,27 @@ TEST_CASE("a few-shot prompt is prefix, examples and suffix") {
         "Give the antonym.\nhappy -> sad\ntall -> short\nbig ->"s);
 }
 
+TEST_CASE("a few-shot prompt leaves out what is empty, and parts with a blank line by default") {
+  few_shot_options options;
+  options.examples = antonyms();
+  options.example_prompt = "{word} -> {antonym}";
+  CHECK(make_few_shot_prompt(options)->format({}) == "happy -> sad\n\ntall -> short"s);
+  options.prefix = "Give the antonym.";
+  CHECK(make_few_shot_prompt(options)->format({}) ==
+        "Give the antonym.\n\nhappy -> sad\n\ntall -> short"s);
+  options.prefix.clear();
+  options.suffix = "{input} ->";
+  CHECK(make_few_shot_prompt(options)->format({{"input", "big"}}) ==
+        "happy -> sad\n\ntall -> short\n\nbig ->"s);
+}
+
+TEST_CASE("a few-shot prompt is as strict as any: missing and extra inputs are errors") {
+  auto prompt = make_few_shot_prompt(antonym_options());
+  REQUIRE(prompt);
+  CHECK(prompt->format({}).error() == errc::missing_input);
+  CHECK(prompt->format({{"input", "x"}, {"word", "y"}}).error() == errc::unexpected_input);
+}
+
 TEST_CASE("braces in examples are text, not variables") {
   auto options = antonym_options();
   options.examples = {{{"word", "{input}"}, {"antonym", "{{x}}"}}};
@@ -88,4 +109,11 @@ TEST_CASE("the length selector takes examples in order until one does not fit") 
   CHECK(choose(8, one_word) == 2);
   CHECK(choose(9, one_word) == 3);
   CHECK(choose(9, {{"input", "x y"}}) == 2);
+}
+
+TEST_CASE("the length selector fills 2048 words unless told otherwise") {
+  std::vector<values> examples(3000, values{{"t", "word"}});
+  auto selector = make_length_selector(examples, "{t}");
+  REQUIRE(selector);
+  CHECK((*selector)({{"input", "x"}})->size() == 2047);
 }

@@ -21,7 +21,7 @@ struct few_shot_options {
   std::vector<values> examples;
   example_selector selector;
   /// Formats one example, strictly. Its result goes into the prompt verbatim.
-  prompt_template example_prompt;
+  prompt_template example_prompt = "";
   /// Templates around the examples; each is left out when empty.
   std::string prefix;
   std::string suffix;
