@@ -177,6 +177,36 @@ TEST_CASE_METHOD(map_reduce_fixture, "texts over token_max are collapsed in grou
   CHECK(text_of(got, "output_text") == "combine d e\n\nd e");
 }
 
+TEST_CASE_METHOD(map_reduce_fixture, "map_reduce collapses what is over 3000 tokens by default") {
+  auto words_a_text = 750;
+  reply = [&](const std::string& prompt) {
+    auto words = prompt.starts_with("map") ? words_a_text : 1;
+    return scripted_reply{std::string(static_cast<size_t>(words - 1), ' '), {}, {}};
+  };
+  auto chain = spawn();
+  CHECK(run(chain, with(std::vector<document>(4), {{"question", "?"}})).result);
+  CHECK(asked("collapse") == 0);
+  words_a_text = 751;
+  CHECK(run(chain, with(std::vector<document>(4), {{"question", "?"}})).result);
+  CHECK(asked("collapse") == 2); // of three and of one
+}
+
+TEST_CASE_METHOD(fixture, "collapsed documents are combined with the metadata of all") {
+  reply = [](const std::string& prompt) {
+    return scripted_reply{prompt.starts_with("combine") ? prompt : "a b", {}, {}};
+  };
+  map_reduce_options options;
+  options.count_tokens = words;
+  options.token_max = 4;
+  map_reduce_parts parts{asks("map {context}"),
+      spawn_stuff_chain(
+          time.system, asks("combine {context}"), {"{page_content} ({source})", "context", " / "}),
+      spawn_stuff_chain(time.system, asks("collapse {context}"))};
+  auto chain = spawn_map_reduce_chain(time.system, parts, options);
+  CHECK(
+      text_of(run(chain, with(three())), "output_text") == "combine a b (a.md, b.md) / a b (c.md)");
+}
+
 TEST_CASE("documents are grouped greedily and in order") {
   CHECK(*group_sizes({3, 3, 3, 1, 1, 1, 1}, 6) == std::vector<size_t>{2, 4, 1});
   CHECK(*group_sizes({1, 1, 1}, 10) == std::vector<size_t>{3});

@@ -88,6 +88,28 @@ TEST_CASE_METHOD(fixture, "prompts of question answering can be replaced") {
   CHECK_THROWS_AS(spawn_qa_chain(time.system, llm, qa_type::stuff, options), std::invalid_argument);
 }
 
+TEST_CASE_METHOD(fixture, "each type of question answering has LangChain's variables") {
+  qa_options options;
+  options.prompt = prompt_template{"ask {context} {question}"};
+  options.combine_prompt = prompt_template{"combine {summaries} {question}"};
+  auto asked = [&](qa_type type) {
+    prompts.clear();
+    run(spawn_qa_chain(time.system, llm, type, options), question_over(two()));
+    return prompts;
+  };
+  reply = [](const std::string&) { return scripted_reply{"x\nScore: 1", {}, {}}; };
+  CHECK(asked(qa_type::map_rerank) ==
+        std::vector{"ask Ada wrote it. Who?"s, "ask Bob read it. Who?"s});
+  reply = [](const std::string&) { return scripted_reply{"x", {}, {}}; };
+  CHECK(
+      asked(qa_type::map_reduce) == std::vector{"ask Ada wrote it. Who?"s, "ask Bob read it. Who?"s,
+                                        "combine Content: x\n\nContent: x Who?"s});
+  options.prompt = prompt_template{"ask {context_str} {question}"};
+  options.refine_prompt = prompt_template{"refine {existing_answer} {context_str} {question}"};
+  CHECK(asked(qa_type::refine) ==
+        std::vector{"ask Ada wrote it. Who?"s, "refine x Bob read it. Who?"s});
+}
+
 TEST_CASE_METHOD(fixture, "stuff has no intermediate steps to give") {
   qa_options options;
   options.return_intermediate_steps = true;

@@ -1,3 +1,4 @@
+#include "support/stub_http.hpp"
 #include "support/virtual_time.hpp"
 
 #include <chainmail/llm/openai_client.hpp>
@@ -80,6 +81,34 @@ struct fixture {
 };
 
 } // namespace
+
+TEST_CASE("prompts are posted to completions and messages to chat, with the key as bearer") {
+  virtual_time time;
+  auto log = std::make_shared<http_log>();
+  auto http = spawn_stub_http(time.system, log);
+  openai_options endpoint;
+  endpoint.base_url = "http://host/v1";
+  endpoint.key = api_key{"sk-secret-key"};
+  auto llm = spawn_openai_client(time.system, http, endpoint);
+  llm_request prompts;
+  prompts.prompts = {"one", "two"};
+  llm_request chat;
+  chat.messages = {{"user", "hi"}};
+  for (const auto& request : {prompts, chat})
+    ask<llm_result>(time, llm, generate_atom_v, request, time.context());
+  time.settle();
+  REQUIRE(log->calls.size() == 2);
+  CHECK(log->calls[0].request.url == "http://host/v1/completions");
+  CHECK(log->calls[1].request.url == "http://host/v1/chat/completions");
+  for (const auto& [request, context] : log->calls) {
+    CHECK(request.method == "POST");
+    REQUIRE(request.secrets.lines());
+    CHECK(request.secrets.lines()->at(1) == "Authorization: Bearer sk-secret-key");
+  }
+  for (auto i : {0, 1})
+    caf::anon_send(http, cancel_atom_v, log->calls[static_cast<size_t>(i)].context.id);
+  time.settle();
+}
 
 TEST_CASE_METHOD(fixture, "a client learns the tokens of the model that was asked for") {
   request.parameters.model = "asked";

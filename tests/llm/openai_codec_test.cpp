@@ -184,6 +184,25 @@ TEST_CASE("choices are put where their index says, in whatever order they come")
   CHECK(result->completions[1].text == "b");
 }
 
+TEST_CASE("with n choices a prompt, those of a prompt stand together, and usage is of all") {
+  auto request = prompts({"one", "two"});
+  request.parameters.n = 2;
+  auto call = encode(request, {});
+  REQUIRE(call);
+  CHECK(call->completions == 4);
+  auto result = decoded(
+      R"({"choices":[{"text":"2b","index":3},{"text":"1b","index":1},{"text":"1a","index":0},)"
+      R"({"text":"2a","index":2}],"usage":{"prompt_tokens":2,"completion_tokens":4,)"
+      R"("total_tokens":6}})",
+      200, openai_api::completions, call->completions);
+  REQUIRE(result);
+  std::string texts;
+  for (const auto& one : result->completions)
+    texts += one.text;
+  CHECK(texts == "1a1b2a2b");
+  CHECK(result->usage.total_tokens == 6);
+}
+
 TEST_CASE("servers may leave out index, usage, model and finish reason, or make them null") {
   CHECK(decoded(R"({"choices":[{"text":"a"}]})"));
   CHECK(decoded(R"({"choices":[{"text":"a","index":null,"finish_reason":null}],"usage":null})"));
