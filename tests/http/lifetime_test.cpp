@@ -10,6 +10,7 @@
 #include <support/http_calls.hpp>
 #include <support/process.hpp>
 #include <support/raw_server.hpp>
+#include <sys/resource.h>
 
 using namespace chainmail;
 using namespace chainmail::test;
@@ -219,6 +220,33 @@ TEST_CASE("a pool gives a call to the worker with the fewest") {
   CHECK(others.size() == 1);
   room.cancel(id);
   CHECK(!others.contains(slow.answered_by()));
+}
+
+TEST_CASE("a pool that cannot start another worker uses those it has") {
+  std::promise<void> released;
+  raw_server server{[until = released.get_future().share()](raw_connection& client) {
+    while (client.read_request()) {
+      until.wait();
+      client.send(ok_reply("x"));
+    }
+  }};
+  engine_room room{with(2, 4)};
+  auto calls = room.fetch_all(std::vector<http_job>(2, {get(server.url()), due_in(1min)}));
+  REQUIRE(eventually([&] { return server.request_count() == 2; }));
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  auto none = files;
+  none.rlim_cur = 3;
+  setrlimit(RLIMIT_NOFILE, &none);
+  // Answered after the first call, so it was handed over by then.
+  auto late = room.fetch(get(server.url()), due_in(1min));
+  auto refused = room.fetch(get("ftp://x/"), due_in(1min)).code();
+  setrlimit(RLIMIT_NOFILE, &files);
+  released.set_value();
+  CHECK(refused != errc::none);
+  CHECK(late.response().status == 200);
+  for (auto& call : calls)
+    CHECK(call.response().status == 200);
 }
 
 TEST_CASE("a pool refuses what finds all queues full") {

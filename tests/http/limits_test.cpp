@@ -115,6 +115,18 @@ TEST_CASE("a call that finds the queue full is refused at once") {
   CHECK(room.fetch(post(server.raw.url(), "f")).response().body == "done f");
 }
 
+TEST_CASE("a burst finds the queue as full as calls that come one by one") {
+  patient_server server;
+  engine_room room{at_once(30, 10)};
+  auto calls =
+      room.fetch_all(std::vector<http_job>(100, {post(server.raw.url(), "x"), due_in(1min)}));
+  REQUIRE(eventually([&] { return server.bodies().size() == 30; }));
+  CHECK(std::count_if(calls.begin(), calls.end(), [](auto& call) { return call.is_over(); }) == 60);
+  server.release();
+  CHECK(std::count_if(calls.begin(), calls.end(),
+            [](auto& call) { return call.code() == errc::overloaded; }) == 60);
+}
+
 TEST_CASE("without a queue, calls are taken as long as there are places") {
   patient_server server;
   engine_room room{at_once(2, 0)};

@@ -94,7 +94,9 @@ void curl_engine::submit(
         make_failure(errc::timed_out, "the deadline passed before the exchange was started"));
   if (auto error = check(request))
     return done(std::move(error));
-  if (active_ >= capacity_ && queued_count_ >= options_.max_queued)
+  // A burst waits while there are places too: only so many are started a turn.
+  auto taken = active_ + queued_count_;
+  if (taken >= capacity_ && taken - capacity_ >= options_.max_queued)
     return done(make_failure(errc::overloaded,
         "the HTTP engine has " + std::to_string(active_) + " exchanges under way and " +
             std::to_string(queued_count_) + " waiting, its limit"));

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace chainmail {
@@ -73,26 +74,31 @@ struct http_pool_state {
   caf::result<http_response> hand_over(Ts&&... xs) {
     auto* worker = choose();
     if (worker == nullptr)
-      return make_failure(errc::connection_failed,
-          "an HTTP worker died and cannot be replaced; no file descriptor may be left (ulimit -n)");
+      return make_failure(errc::connection_failed, "no HTTP worker runs and none can be started; "
+                                                   "no file descriptor may be left (ulimit -n)");
     auto caller = self->make_response_promise<http_response>();
     return caller.delegate(*worker, std::forward<Ts>(xs)...);
   }
 
   /// The first worker that has little to do, else the one with the fewest calls, with one more
-  /// counted; null when it cannot be started.
+  /// counted. When that cannot be started, one that runs; null without one.
   http_actor* choose() {
     auto has_little = [](const member& m) {
       return m.load->load() < std::min(calls_for_one, m.capacity);
     };
+    auto load_of = [](const member& m) { return m.load->load(); };
     auto best = std::ranges::find_if(members, has_little);
     if (best == members.end())
-      best = std::ranges::min_element(members, {}, [](const member& m) { return m.load->load(); });
+      best = std::ranges::min_element(members, {}, load_of);
     if (!best->worker) {
       try {
         employ(*best);
       } catch (const std::exception&) {
-        return nullptr;
+        best = std::ranges::min_element(members, {}, [&](const member& m) {
+          return std::pair{!m.worker, load_of(m)};
+        });
+        if (!best->worker)
+          return nullptr;
       }
     }
     best->load->fetch_add(1, std::memory_order_relaxed);
