@@ -110,7 +110,7 @@ graph_links vector_graph::links() const {
   result.ground.reserve(size_t{rows} * (1 + 2 * links_per_row));
   for (uint32_t row = 0; row < rows; ++row) {
     result.levels.push_back(static_cast<uint8_t>(graph.element_levels_[row]));
-    copy(row, 0, 2 * links_per_row, result.ground);
+    copy(row, 0, size_t{2} * links_per_row, result.ground);
     for (int level = 1; level <= graph.element_levels_[row]; ++level)
       copy(row, level, links_per_row, result.above);
   }

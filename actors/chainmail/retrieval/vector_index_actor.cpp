@@ -263,6 +263,7 @@ struct vector_index_state {
     if (!found)
       return std::move(found.error());
     std::vector<scored_document> result;
+    result.reserve(matches.size());
     for (size_t i = 0; i < matches.size(); ++i)
       result.push_back({ids[i], std::move((*found)[i]), double{matches[i].score}});
     return result;
