@@ -39,7 +39,7 @@ public:
     report_.complaints = std::move(listing->complaints);
     progress_.all_files = listing->names.size();
     auto failed = add_files(listing->names);
-    if (!failed)
+    if (!failed && report_.files > 0) // an empty folder may be one that is not mounted
       failed = drop_stale();
     if (auto unsaved = save(); unsaved && !failed)
       failed = std::move(unsaved);

@@ -32,7 +32,7 @@ struct index_report {
   std::vector<std::string> complaints;
 };
 
-/// Embeds the files that are new or changed, drops those that are gone, and saves. A file is in the
+/// Embeds the files that are new or changed, drops those that are gone (unless all are), and saves. A file is in the
 /// index whole or not at all; after an error, what was embedded by then is saved, and the next
 /// update goes on from there. `on_progress` is called for each file, and before and after the
 /// embedding of each batch.

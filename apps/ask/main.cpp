@@ -157,7 +157,7 @@ private:
       return false;
     }
     say("Index: " + std::to_string(report->files) + (report->files == 1 ? " file, " : " files, ") +
-        std::to_string(report->added) + " of them new or changed");
+        std::to_string(report->added) + " new or changed");
     return true;
   }
 
@@ -168,8 +168,9 @@ private:
       return;
     next_show_ = now + std::chrono::milliseconds{50};
     auto share = static_cast<double>(progress.files) / static_cast<double>(progress.all_files);
-    std::cerr << "\rIndexing " << draw_progress(share, 30, style_) << ' ' << progress.files << '/'
-              << progress.all_files << " files, " << progress.pieces << " pieces\033[K"
+    auto width = std::clamp<size_t>(style_.columns, 50, 75) - 45; // the figures take 45 at most
+    std::cerr << "\rIndexing " << draw_progress(share, width, style_) << ' ' << progress.files
+              << '/' << progress.all_files << " files, " << progress.pieces << " pieces\033[K"
               << std::flush;
   }
 
@@ -184,7 +185,7 @@ private:
     chat_vector_db_options options;
     options.documents_chain = spawn_qa_with_sources_chain(system, llm_, type);
     options.k = static_cast<uint32_t>(config_.k);
-    options.memory = spawn_buffer_memory(system);
+    options.memory = spawn_window_memory(system); // however long one asks, a prompt stays short
     options.return_source_documents = true;
     return spawn_chat_vector_db_chain(
         system, llm_, spawn_retriever(system, embedder_, index_), std::move(options));
