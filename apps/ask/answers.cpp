@@ -28,9 +28,17 @@ std::string source_of(const document& piece) {
   return found == piece.metadata.end() ? std::string{} : found->second;
 }
 
-/// Whether the answer's text stands in the piece: of several of one file, that is the one meant.
+std::string without_blanks(std::string_view text) {
+  std::string result{text};
+  std::erase_if(result, [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; });
+  return result;
+}
+
+/// Whether the answer's text stands in the piece, however its lines are broken: of several pieces of
+/// one file, that is the one meant.
 bool holds(const document& piece, std::string_view text) {
-  return !text.empty() && piece.content.find(text) != std::string::npos;
+  auto wanted = without_blanks(text);
+  return !wanted.empty() && without_blanks(piece.content).find(wanted) != std::string::npos;
 }
 
 bool belongs_to_name(char c) {

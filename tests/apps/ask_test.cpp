@@ -290,6 +290,16 @@ TEST_CASE("of several pieces of a file, the one that holds the answer is its pla
   CHECK(show(answered("", "a.md", {other, right})) == "\n\nSources: a.md\n");
 }
 
+TEST_CASE("an answer is found in its piece however the lines are broken") {
+  values outputs = {{"answer", "Two lines make one sentence."}, {"sources", "a.md"},
+      {"source_documents",
+          std::vector<document>{{"Other.", {{"source", "a.md"}, {"heading", "First"}}},
+              {"Two lines\n  make one\nsentence.", {{"source", "a.md"}, {"heading", "Second"}}}}}};
+  auto found = read_answer("?", outputs, 0);
+  REQUIRE(found.sources.size() == 1);
+  CHECK(place_of(found.sources[0]) == "a.md (Second)");
+}
+
 TEST_CASE("sources are found in the model's list however it is written") {
   std::vector<document> given{piece("a.md", "1"), piece("docs/a.md", "2"), piece("a, b.txt", "3"),
       piece("b.txt", "4"), piece("größe.txt", "5")};
