@@ -264,7 +264,8 @@ TEST_CASE_METHOD(fixture, "an endpoint that refuses is said in words, with the s
   CHECK(result.out.empty());
 }
 
-TEST_CASE_METHOD(fixture, "a wrong key is an authentication error that does not show the key") {
+TEST_CASE_METHOD(
+    fixture, "a wrong key to ask with is an authentication error that does not show the key") {
   simulator_process simulator{{"--api-key=sk-right-key"}};
   auto with_key = [&](const std::string& key) {
     return ask({"--json", "-q", "How many eggs does the heron lay?"}, {},
