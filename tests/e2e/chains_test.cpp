@@ -61,7 +61,7 @@ struct world {
     return spawn_stuff_chain(system, asks("{context}\n\nQuestion: {question}\nHelpful Answer:"));
   }
 
-  retriever_actor retrieves(retriever_options options = {}) {
+  retriever_actor retrieves(const retriever_options& options = {}) {
     auto embedder = spawn_openai_embedder(system, http, endpoint);
     auto index = spawn_vector_index(system);
     REQUIRE(add_documents(self, embedder, index, library, patience));
@@ -70,7 +70,8 @@ struct world {
 
   /// Says something in the conversation that all calls share.
   chain_actor told(chain_actor chain, values inputs) {
-    REQUIRE(call(self, chain, std::move(inputs), patience));
+    auto answer = call(self, chain, std::move(inputs), patience);
+    REQUIRE(answer);
     return chain;
   }
 };
