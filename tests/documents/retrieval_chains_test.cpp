@@ -1,5 +1,6 @@
 // The chains that look documents up: retrieval QA, and the conversation over documents.
 #include "support/chain_fixture.hpp"
+#include "support/scripted_chain.hpp"
 
 #include <chainmail/documents/chat_history.hpp>
 #include <chainmail/documents/chat_vector_db_chain.hpp>
@@ -95,6 +96,28 @@ TEST_CASE_METHOD(fixture, "retrieval QA with a sources chain gives answer and so
   CHECK(description_of(chain).output_keys == std::vector{"answer"s, "sources"s});
   auto got = run(chain, {{"query", "?"}});
   CHECK(*got.result == values{{"answer", "Ada"}, {"sources", "a.md"}});
+}
+
+TEST_CASE_METHOD(fixture, "what a documents chain gives is held to what it says it gives") {
+  auto answers = [this](values outputs) {
+    return spawn_scripted_chain(time.system, {"input_documents", "question"}, {"answer", "sources"},
+        [outputs](const job_ptr& job) { job->answer(outputs); });
+  };
+  auto check = [&](const values& outputs, auto hold) {
+    retrieval_qa_options once;
+    once.documents_chain = answers(outputs);
+    hold(run(spawn_retrieval_qa_chain(time.system, llm, retriever, once), {{"query", "?"}}));
+    chat_vector_db_options chat;
+    chat.documents_chain = answers(outputs);
+    hold(run(spawn_chat_vector_db_chain(time.system, llm, retriever, chat), {{"question", "?"}}));
+  };
+  check({{"answer", "Ada"}, {"sources", "a.md"}, {"mood", "good"}}, [](const auto& got) {
+    CHECK(got.result == values{{"answer", "Ada"}, {"sources", "a.md"}});
+  });
+  check({{"answer", "Ada"}}, [](const auto& got) {
+    CHECK(got.error == errc::malformed_response);
+    CHECK(holds(sentence_of(got.error), "'sources'"));
+  });
 }
 
 TEST_CASE_METHOD(fixture, "retrieval chains refuse handles and numbers that can never work") {

@@ -52,9 +52,10 @@ using call_ptr = std::shared_ptr<chat_call>;
 class chat_vector_db_state : public chain_state {
 public:
   chat_vector_db_state(retriever_actor retriever, std::string condensed_output,
-      std::string answer_output, chat_vector_db_options options)
+      chain_description documents_wiring, std::string answer_output, chat_vector_db_options options)
     : retriever_(std::move(retriever)),
       condensed_output_(std::move(condensed_output)),
+      documents_wiring_(std::move(documents_wiring)),
       answer_output_(std::move(answer_output)),
       options_(std::move(options)) {}
 
@@ -126,6 +127,8 @@ private:
     call->job->ask<values>(
         options_.documents_chain,
         [this, call, sources = std::move(sources)](values& outputs) mutable {
+          if (auto error = keep_outputs(documents_wiring_, outputs, "the documents chain"))
+            return call->job->fail(std::move(error));
           auto text = take_text(outputs, answer_output_, "the documents chain");
           if (!text)
             return call->job->fail(std::move(text.error()));
@@ -155,6 +158,7 @@ private:
 
   retriever_actor retriever_;
   std::string condensed_output_;
+  chain_description documents_wiring_;
   std::string answer_output_;
   chat_vector_db_options options_;
 };
@@ -205,7 +209,7 @@ chain_actor spawn_chat_vector_db_chain(caf::actor_system& system, llm_actor llm,
     description.output_keys.emplace_back(source_documents);
   return spawn_chain(system, std::move(description),
       std::make_unique<chat_vector_db_state>(std::move(retriever), std::move(condensed_output),
-          std::move(answer_output), std::move(options)));
+          std::move(answer), std::move(answer_output), std::move(options)));
 }
 
 } // namespace chainmail

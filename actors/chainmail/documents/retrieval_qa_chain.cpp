@@ -15,10 +15,10 @@ namespace {
 class retrieval_qa_state : public chain_state {
 public:
   retrieval_qa_state(retriever_actor retriever, chain_actor documents_chain,
-      std::string only_output, uint32_t k, bool return_documents)
+      chain_description documents_wiring, uint32_t k, bool return_documents)
     : retriever_(std::move(retriever)),
       documents_chain_(std::move(documents_chain)),
-      only_output_(std::move(only_output)),
+      documents_wiring_(std::move(documents_wiring)),
       k_(k),
       return_documents_(return_documents) {}
 
@@ -50,14 +50,12 @@ private:
     job->ask<values>(
         documents_chain_,
         [this, job, sources = std::move(sources)](values& outputs) mutable {
-          if (!only_output_.empty()) {
-            auto text = outputs.extract(only_output_);
-            if (!text)
-              return job->fail(make_failure(errc::malformed_response,
-                  "the documents chain answered without its output '" + only_output_ + "'"));
-            text.key() = "result";
-            outputs.clear();
-            outputs.insert(std::move(text));
+          if (auto error = keep_outputs(documents_wiring_, outputs, "the documents chain"))
+            return job->fail(std::move(error));
+          if (outputs.size() == 1) {
+            auto only = outputs.extract(outputs.begin());
+            only.key() = "result";
+            outputs.insert(std::move(only));
           }
           if (return_documents_)
             outputs.insert_or_assign("source_documents", std::move(sources));
@@ -68,8 +66,7 @@ private:
 
   retriever_actor retriever_;
   chain_actor documents_chain_;
-  /// Empty when the outputs go out under their own names.
-  std::string only_output_;
+  chain_description documents_wiring_;
   uint32_t k_;
   bool return_documents_;
 };
@@ -89,21 +86,18 @@ chain_actor spawn_retrieval_qa_chain(caf::actor_system& system, llm_actor llm,
   if (!takes(wiring, input_documents))
     throw std::invalid_argument{"the documents chain does not take 'input_documents'"};
   chain_description description{{"query"}, {}};
-  for (auto& key : wiring.input_keys)
+  for (const auto& key : wiring.input_keys)
     if (key != input_documents && key != "question")
-      description.input_keys.push_back(std::move(key));
-  std::string only;
-  if (wiring.output_keys.size() == 1) {
-    only = wiring.output_keys.front();
+      description.input_keys.push_back(key);
+  if (wiring.output_keys.size() == 1)
     description.output_keys.emplace_back("result");
-  } else {
-    description.output_keys = std::move(wiring.output_keys);
-  }
+  else
+    description.output_keys = wiring.output_keys;
   if (options.return_source_documents)
     description.output_keys.emplace_back("source_documents");
   return spawn_chain(system, std::move(description),
       std::make_unique<retrieval_qa_state>(std::move(retriever), std::move(options.documents_chain),
-          std::move(only), options.k, options.return_source_documents));
+          std::move(wiring), options.k, options.return_source_documents));
 }
 
 } // namespace chainmail
