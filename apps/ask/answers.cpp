@@ -77,6 +77,7 @@ std::vector<std::string> named_in(std::string list, const std::vector<document>&
   }
   std::ranges::sort(found);
   std::vector<std::string> result;
+  result.reserve(found.size());
   for (auto& [at, name] : found)
     result.push_back(std::move(name));
   return result;
