@@ -183,8 +183,7 @@ chain_actor spawn_chat_vector_db_chain(caf::actor_system& system, llm_actor llm,
                                ? options.qa.count_tokens
                                : measure_tokens_of(options.qa.parameters.model.value_or(""));
   if (!options.documents_chain)
-    options.documents_chain =
-        spawn_qa_chain(system, std::move(llm), options.type, std::move(options.qa));
+    options.documents_chain = spawn_qa_chain(system, std::move(llm), options.type, options.qa);
   auto condense = describe(system, options.condense_chain, "the condense chain");
   auto answer = describe(system, options.documents_chain, "the documents chain");
   for (const auto* key : {chat_history, "question"})

@@ -80,8 +80,7 @@ chain_actor spawn_retrieval_qa_chain(caf::actor_system& system, llm_actor llm,
   if (options.k == 0)
     throw std::invalid_argument{"retrieval_qa_options::k must be at least 1"};
   if (!options.documents_chain)
-    options.documents_chain =
-        spawn_qa_chain(system, std::move(llm), options.type, std::move(options.qa));
+    options.documents_chain = spawn_qa_chain(system, std::move(llm), options.type, options.qa);
   auto wiring = describe(system, options.documents_chain, "the documents chain");
   if (!takes(wiring, input_documents))
     throw std::invalid_argument{"the documents chain does not take 'input_documents'"};
