@@ -120,6 +120,16 @@ TEST_CASE("a conversation that alone is too large is refused, and no other is fo
   CHECK(said(memory, "x") == "a");
 }
 
+TEST_CASE("a window's oldest turn makes room for the newest") {
+  memory_limits limits;
+  limits.max_bytes = 10'000;
+  conversation_memory memory{limits, 2};
+  for (auto letter : "abcd"s)
+    REQUIRE(!memory.save("x", turn(std::string(4000, letter))));
+  CHECK(said(memory, "x") == std::string(4000, 'c') + std::string(4000, 'd'));
+  CHECK(memory.save("x", turn(std::string(7000, 'e'))) == errc::overloaded);
+}
+
 // -- summaries --------------------------------------------------------------------
 
 TEST_CASE("a summary takes the place of the turns it was made of, and of no later one") {

@@ -26,6 +26,8 @@ const conversation& conversation_memory::load(const std::string& key) {
 caf::error conversation_memory::save(const std::string& key, conversation_turn turn) {
   auto* known = find_and_touch(key);
   auto before = known != nullptr ? known->bytes : sizeof(entry) + key.size();
+  if (known != nullptr && window_ != 0 && known->what.turns.size() == window_)
+    before -= size_of(known->what.turns.front());
   if (before + size_of(turn) > limits_.max_bytes)
     return make_failure(errc::overloaded, "the conversation is larger than the memory may be: " +
                                               std::to_string(limits_.max_bytes) + " bytes");
