@@ -323,6 +323,17 @@ TEST_CASE("no part of a key is left where a long reply is cut") {
   }
 }
 
+TEST_CASE("a long reply that repeats a key everywhere takes no longer than another") {
+  openai_options options;
+  options.key = api_key{"x"};
+  http_response response;
+  response.status = 500;
+  response.body.assign(4'000'000, 'x');
+  auto start = std::chrono::steady_clock::now();
+  CHECK_FALSE(decode({openai_api::completions, {}, 1}, response, endpoint, options));
+  CHECK(std::chrono::steady_clock::now() - start < 10s);
+}
+
 TEST_CASE("a key that is part of its replacement is redacted once, not for ever") {
   for (auto* key : {"key", "k", "[key]", "]"}) {
     openai_options options;

@@ -69,9 +69,15 @@ std::string openai_reply::harmless(std::string_view text) const {
   constexpr std::string_view replacement = "[key]";
   std::string result{text};
   auto redact = [&](const std::string& secret) {
-    for (size_t i = 0; !secret.empty() && (i = result.find(secret, i)) != std::string::npos;
-         i += replacement.size())
-      result.replace(i, secret.size(), replacement);
+    if (secret.empty())
+      return;
+    std::string clean;
+    size_t done = 0;
+    for (size_t i = 0; (i = result.find(secret, done)) != std::string::npos;) {
+      clean.append(result, done, i - done) += replacement;
+      done = i + secret.size();
+    }
+    result = clean.append(result, done);
   };
   redact(options_.key.reveal());
   for (const auto& header : options_.extra_headers)
