@@ -52,6 +52,7 @@ TEST_CASE("documents come back by ID, in the order asked for, also after a resta
   REQUIRE(found);
   CHECK(*found == std::vector{three[2], three[1], three[0], three[1]});
   CHECK(store.get(id_list{1, 9}).error() == errc::not_found);
+  CHECK(store.get(id_list{0}).error() == errc::not_found);
   CHECK(opened(folder.path("other")).mark() != mark);
 }
 

@@ -289,6 +289,29 @@ TEST_CASE("what was added after the last save is dropped when the index is opene
   CHECK(here.status().dropped_at_open == 0);
 }
 
+TEST_CASE("an index whose documents are an older copy takes new ones") {
+  temporary_folder folder;
+  auto path = folder.path("index");
+  auto documents = path + "/documents.sqlite";
+  {
+    disk here{path};
+    here.add({about("one"), about("two")});
+    here.save();
+  }
+  auto older = read_file(documents);
+  {
+    disk here{path};
+    here.add({about("three"), about("four")});
+    here.save();
+  }
+  write_file(documents, older);
+  disk here{path};
+  CHECK(here.status().documents == 2);
+  CHECK(here.status().dropped_at_open == 2);
+  CHECK(here.add({about("five")}) == id_list{5});
+  CHECK(here.is_consistent());
+}
+
 TEST_CASE("an index that is killed at any moment never mixes up documents") {
   temporary_folder folder;
   auto path = folder.path("index");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <random>
 #include <sqlite3.h>
 #include <utility>
@@ -248,7 +249,7 @@ caf::expected<std::vector<uint64_t>> document_store::add(const std::vector<docum
 
 caf::expected<std::vector<document>> document_store::get(std::span<const uint64_t> ids) {
   auto& db = *database_;
-  uint64_t missing = 0;
+  std::optional<uint64_t> missing;
   auto result = db.guard([&] {
     std::vector<document> found;
     for (auto id : ids) {
@@ -268,8 +269,8 @@ caf::expected<std::vector<document>> document_store::get(std::span<const uint64_
     }
     return found;
   });
-  if (missing != 0)
-    return make_failure(errc::not_found, "there is no document " + std::to_string(missing));
+  if (missing)
+    return make_failure(errc::not_found, "there is no document " + std::to_string(*missing));
   return result;
 }
 
@@ -285,6 +286,20 @@ caf::expected<uint64_t> document_store::remove(std::span<const uint64_t> ids) {
     removing.commit();
     return removed;
   });
+}
+
+caf::error document_store::skip_ids(uint64_t last) {
+  auto& db = *database_;
+  auto skipped = db.guard([&] {
+    transaction skipping{db.open.get()};
+    execute(db.open.get(), "INSERT INTO sqlite_sequence (name, seq) SELECT 'documents', 0 "
+                           "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence)");
+    statement skip{db.open.get(), "UPDATE sqlite_sequence SET seq = ?1 WHERE seq < ?1"};
+    skip.with(last).run();
+    skipping.commit();
+    return true;
+  });
+  return skipped ? caf::error{} : std::move(skipped.error());
 }
 
 caf::expected<std::vector<uint64_t>> document_store::ids() {

@@ -35,6 +35,9 @@ public:
   /// Adds all or none. The IDs ascend and are never used again.
   caf::expected<std::vector<uint64_t>> add(const std::vector<document>& documents);
 
+  /// Documents that are added from now on get IDs above this one.
+  caf::error skip_ids(uint64_t last);
+
   /// In the order of the IDs. errc::not_found for an ID that has no document.
   caf::expected<std::vector<document>> get(std::span<const uint64_t> ids);
 

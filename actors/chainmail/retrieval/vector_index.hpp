@@ -45,6 +45,9 @@ public:
   [[nodiscard]] bool is_exact() const { return content_->graph == nullptr; }
   [[nodiscard]] bool contains(uint64_t id) const;
 
+  /// The highest ID that was ever added; 0 before the first.
+  [[nodiscard]] uint64_t last_id() const { return content_->last_id; }
+
   /// Ascending.
   [[nodiscard]] std::vector<uint64_t> ids() const;
 

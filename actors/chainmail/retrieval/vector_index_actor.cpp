@@ -113,6 +113,9 @@ std::unique_ptr<open_index> open(const index_options& options) {
                                " belong to another documents.sqlite; put that back, or delete the "
                                "folder and index the documents again"};
     result->vectors = std::move(*vectors);
+    // An older copy of the documents would give IDs again that removed vectors had.
+    if (auto error = result->documents->skip_ids(result->vectors.last_id()))
+      throw std::runtime_error{sentence_of(error)};
   } else if (vectors.error() != errc::not_found) {
     throw std::runtime_error{sentence_of(vectors.error())};
   }
