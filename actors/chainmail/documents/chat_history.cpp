@@ -1,6 +1,7 @@
 // Reading histories.
 #include <chainmail/documents/chat_history.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 
@@ -24,9 +25,9 @@ caf::expected<conversation> from_messages(const std::vector<chat_message>& messa
     } else if (role == "system") {
       result.summary += (result.summary.empty() ? "" : "\n") + content;
     } else {
-      return make_failure(errc::invalid_input, "message " + std::to_string(i + 1) +
-                                                   " of the chat history has the role '" + role +
-                                                   "'; it takes user, assistant and system");
+      return make_failure(errc::invalid_input,
+          "message " + std::to_string(i + 1) + " of the chat history has the role '" +
+              one_line(role, 20) + "'; it takes user, assistant and system");
     }
   }
   return result;

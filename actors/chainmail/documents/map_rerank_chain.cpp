@@ -1,6 +1,7 @@
 // Asking about every document, and choosing.
 #include <chainmail/documents/documents_slot.hpp>
 #include <chainmail/documents/map_rerank_chain.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 
@@ -20,18 +21,12 @@ caf::expected<scored_answer> read_scored_answer(std::string_view text) {
         "the LLM's answer has no line that begins with 'Score: ': the map_rerank prompt must ask "
         "for one");
   auto score = text.substr(at + mark.size());
-  score = score.substr(0, score.find('\n'));
-  auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!score.empty() && is_blank(score.front()))
-    score.remove_prefix(1);
-  while (!score.empty() && is_blank(score.back()))
-    score.remove_suffix(1);
+  score = trimmed(score.substr(0, score.find('\n')));
   scored_answer result{std::string{text.substr(0, at)}, 0};
   auto [end, failed] = std::from_chars(score.data(), score.data() + score.size(), result.score);
   if (failed != std::errc{} || end != score.data() + score.size())
-    return make_failure(
-        errc::malformed_response, "the score of the LLM's answer is no integer of 64 bits: '" +
-                                      std::string{score.substr(0, 20)} + "'");
+    return make_failure(errc::malformed_response,
+        "the score of the LLM's answer is no integer of 64 bits: '" + one_line(score, 20) + "'");
   return result;
 }
 

@@ -1,5 +1,6 @@
 // Adding, removing and finding vectors.
 #include <chainmail/errors.hpp>
+#include <chainmail/prompts/utf8.hpp>
 #include <chainmail/retrieval/dot_product.hpp>
 #include <chainmail/retrieval/vector_graph.hpp>
 #include <chainmail/retrieval/vector_index.hpp>
@@ -13,6 +14,9 @@
 namespace chainmail {
 
 namespace {
+
+/// Of a model, in an error: code points.
+constexpr size_t longest_name = 100;
 
 caf::error invalid(std::string sentence) {
   return make_failure(errc::invalid_input, std::move(sentence));
@@ -108,8 +112,8 @@ caf::error vector_index::check(const embeddings& rows) const {
     return invalid("vectors of " + std::to_string(rows.dimension) + " numbers each cannot be " +
                    std::to_string(rows.numbers.size()) + " numbers together");
   if (!have.model.empty() && !rows.model.empty() && rows.model != have.model)
-    return invalid("the index holds vectors of the model '" + have.model + "' and these are of '" +
-                   rows.model +
+    return invalid("the index holds vectors of the model '" + one_line(have.model, longest_name) +
+                   "' and these are of '" + one_line(rows.model, longest_name) +
                    "', which do not compare; use that model, or index the documents again");
   if (have.dimension != 0 && rows.dimension != have.dimension)
     return invalid("the index holds vectors of " + std::to_string(have.dimension) +
