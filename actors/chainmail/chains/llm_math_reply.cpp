@@ -23,20 +23,13 @@ constexpr size_t longest_quote = 60;
 constexpr std::array<std::string_view, 7> languages = {
     "expression", "math", "numexpr", "plaintext", "py", "python", "text"};
 
-std::string_view trim(std::string_view text) {
-  auto begin = text.find_first_not_of(blanks);
-  if (begin == std::string_view::npos)
-    return {};
-  return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
-}
-
 std::string_view without_language(std::string_view block) {
   auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   auto word_end = std::find_if_not(block.begin(), block.end(), is_letter);
   auto word = block.substr(0, static_cast<size_t>(word_end - block.begin()));
   auto rest = block.substr(word.size());
   auto line_rest = rest.substr(0, rest.find('\n'));
-  bool is_alone = line_rest.size() < rest.size() && trim(line_rest).empty();
+  bool is_alone = line_rest.size() < rest.size() && trimmed(line_rest).empty();
   bool is_known = std::find(languages.begin(), languages.end(), word) != languages.end() &&
                   rest.find_first_of(blanks) == 0;
   return is_alone || is_known ? rest : block;
@@ -49,7 +42,7 @@ std::optional<std::string_view> find_block(std::string_view reply) {
     return std::nullopt;
   auto block = reply.substr(begin);
   block.remove_prefix(std::min(block.find_first_not_of('`'), block.size()));
-  return trim(without_language(block.substr(0, block.find(fence))));
+  return trimmed(without_language(block.substr(0, block.find(fence))));
 }
 
 caf::error malformed(std::string sentence) {
@@ -65,7 +58,7 @@ caf::expected<std::string> pass_on(std::string_view answer) {
 } // namespace
 
 caf::expected<std::string> read_math_reply(std::string_view reply) {
-  auto text = trim(reply);
+  auto text = trimmed(reply);
   if (text.starts_with(answer_prefix))
     return pass_on(text);
   if (auto block = find_block(text)) {

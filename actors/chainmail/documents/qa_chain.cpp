@@ -7,6 +7,7 @@
 #include <chainmail/documents/qa_prompts.hpp>
 #include <chainmail/documents/refine_chain.hpp>
 #include <chainmail/documents/stuff_chain.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 
@@ -41,21 +42,14 @@ std::string_view to_string(qa_type type) {
 
 caf::expected<sourced_answer> split_sources(std::string_view text) {
   constexpr std::string_view mark = "SOURCES:";
-  auto trimmed = [](std::string_view x) {
-    constexpr auto blanks = " \t\r\n";
-    auto first = x.find_first_not_of(blanks);
-    return first == std::string_view::npos
-               ? std::string{}
-               : std::string{x.substr(first, x.find_last_not_of(blanks) - first + 1)};
-  };
   auto at = text.find(mark);
   if (at == std::string_view::npos)
-    return sourced_answer{trimmed(text), {}};
+    return sourced_answer{std::string{trimmed(text)}, {}};
   auto rest = text.substr(at + mark.size());
   if (rest.find(mark) != std::string_view::npos)
     return make_failure(errc::malformed_response,
         "the LLM's answer holds 'SOURCES:' more than once, so its sources are not certain");
-  return sourced_answer{trimmed(text.substr(0, at)), trimmed(rest)};
+  return sourced_answer{std::string{trimmed(text.substr(0, at))}, std::string{trimmed(rest)}};
 }
 
 namespace {
@@ -224,6 +218,8 @@ chain_actor spawn_qa_with_sources_chain(
     documents_chain = build.map_rerank(std::move(how_to_rerank));
     break;
   }
+  if (!documents_chain)
+    throw std::invalid_argument{"there is no such qa_type"};
   chain_description description{{input_documents, "question"}, {"answer", "sources"}};
   if (options.return_intermediate_steps)
     description.output_keys.emplace_back(intermediate_steps);

@@ -1,10 +1,10 @@
 // Writing requests for embeddings, and reading the vectors.
 #include <chainmail/errors.hpp>
 #include <chainmail/llm/openai_reply.hpp>
+#include <chainmail/prompts/utf8.hpp>
 #include <chainmail/retrieval/embeddings_codec.hpp>
 
 #include <caf/expected.hpp>
-#include <rapidjson/memorystream.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
@@ -18,20 +18,6 @@
 namespace chainmail {
 
 namespace {
-
-struct no_output {
-  void Put(char) {}
-  void PutUnsafe(char) {}
-};
-
-bool is_utf8(std::string_view text) {
-  rapidjson::MemoryStream in{text.data(), text.size()};
-  no_output out;
-  while (in.Tell() < text.size())
-    if (!rapidjson::UTF8<>::Validate(in, out))
-      return false;
-  return true;
-}
 
 caf::error invalid(std::string sentence) {
   return make_failure(errc::invalid_input, std::move(sentence));
