@@ -72,9 +72,9 @@ std::vector<document> some_documents(size_t count) {
   std::vector<document> result;
   for (size_t i = 1; i <= count; ++i) {
     auto number = std::to_string(i);
-    result.push_back({"Report " + number + ": warehouse " + number + " holds " +
-                          std::to_string(i * 37) + " crates of toothpaste for spring.",
-        {{"source", "report-" + number + ".txt"}}});
+    auto text = "Report " + number + ": warehouse ";
+    text += number + " holds " + std::to_string(i * 37) + " crates of toothpaste for spring.";
+    result.push_back({std::move(text), {{"source", "report-" + number + ".txt"}}});
   }
   return result;
 }
