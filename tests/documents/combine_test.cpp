@@ -339,6 +339,8 @@ TEST_CASE("a score that is no integer is an error") {
   for (const auto* text : {"red", "red\nScore: high", "red\nScore: 9.5",
            "red\nScore: ", "red\nScore: 95/100", "red\nScore: 99999999999999999999", "Score: 5"})
     CHECK(read_scored_answer(text).error() == errc::malformed_response);
+  CHECK(sentence_of(read_scored_answer("red\nScore: \x1b[2J").error()).find('\x1b') ==
+        std::string::npos);
 }
 
 namespace {

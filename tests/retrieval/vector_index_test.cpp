@@ -188,6 +188,16 @@ TEST_CASE("a removed vector is gone, and its ID is never taken again") {
   CHECK(index.add(id_list{40}, rows_of(2, {1, 0})) == errc::invalid_input);
 }
 
+TEST_CASE("a model's name reaches no terminal as it came") {
+  vector_index index;
+  auto rows = rows_of(2, {1, 0});
+  REQUIRE(!index.add(ids_from(1, 1), rows));
+  rows.model = "\x1b[2J" + std::string(1000, 'm');
+  auto said = sentence_of(index.check(rows));
+  CHECK(said.find('\x1b') == std::string::npos);
+  CHECK(said.size() < 500);
+}
+
 TEST_CASE("an index that lost all its vectors takes another model") {
   auto index = fan();
   index.remove(index.ids());
