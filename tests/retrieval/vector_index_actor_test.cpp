@@ -157,6 +157,36 @@ TEST_CASE("an index searches with marginal relevance when it is told to") {
   CHECK(contents(here.search("a b c", diverse)) == std::vector{"a b c"s, "a x y"s});
 }
 
+TEST_CASE("a large index links its graph between the calls") {
+  virtual_time time;
+  auto index = spawn_vector_index(time.system, {{}, 10});
+  std::vector<document> many;
+  for (int i = 0; i < 100; ++i)
+    many.push_back(about("word" + std::to_string(i)));
+  ask<id_list>(time, index, add_atom_v, many, vectors_of(many), time.context());
+  auto is_exact = [&] {
+    auto status = ask<index_status>(time, index, status_atom_v);
+    time.settle();
+    return status->result->is_exact;
+  };
+  auto finds = [&](const std::string& text) {
+    auto found = ask<found_list>(
+        time, index, search_atom_v, vectors_of({about(text)}), best(1), time.context());
+    time.settle();
+    return found->result->at(0).score > 0.999;
+  };
+  time.settle();
+  CHECK(is_exact());
+  time.advance(1ms);
+  CHECK_FALSE(is_exact());
+  CHECK(finds("word1"));
+  CHECK(finds("word99"));
+  for (int i = 0; i < 10; ++i)
+    time.advance(1ms);
+  CHECK(finds("word1"));
+  CHECK(finds("word99"));
+}
+
 TEST_CASE("an index that is empty finds nothing, and says so") {
   room here;
   CHECK(contents(here.search("x", best(3))).empty());

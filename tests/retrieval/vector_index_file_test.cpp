@@ -28,6 +28,7 @@ constexpr auto everything = SIZE_MAX;
 vector_index index_of(size_t count, uint32_t dimension, size_t exact_up_to = everything) {
   vector_index result{exact_up_to};
   REQUIRE_FALSE(result.add(ids_from(1, count), vector_source{dimension, false}.make(count)));
+  result.link(count);
   return result;
 }
 
@@ -64,11 +65,16 @@ bool search_works(const vector_index& index) {
 } // namespace
 
 TEST_CASE("an index comes back from its file as it was") {
-  for (auto exact_up_to : {everything, size_t{0}}) {
+  struct kind {
+    size_t exact_up_to;
+    size_t linked;
+  };
+  for (auto [exact_up_to, linked] : {kind{everything, 0}, kind{0, 300}, kind{0, 200}}) {
     temporary_folder folder;
     vector_source source{24, false};
     vector_index index{exact_up_to};
     REQUIRE_FALSE(index.add(ids_from(5, 300), source.make(300)));
+    index.link(linked);
     index.remove(ids_from(100, 50));
     REQUIRE_FALSE(index.save(folder.path("v"), 0xabcdef0123456789));
     uint64_t mark = 0;
@@ -79,6 +85,7 @@ TEST_CASE("an index comes back from its file as it was") {
     CHECK(loaded->dimension() == 24);
     CHECK(loaded->model() == "m");
     CHECK(loaded->is_exact() == index.is_exact());
+    CHECK(loaded->unlinked() == index.unlinked());
     CHECK(loaded->ids() == index.ids());
     for (int i = 0; i < 20; ++i) {
       auto query = source.make(1);
@@ -104,14 +111,14 @@ TEST_CASE("an index without vectors can be saved, and still takes no ID again") 
   CHECK_FALSE(loaded->add(ids_from(4, 1), rows_of(1, {1})));
 }
 
-TEST_CASE("a loaded index has a graph when there are many vectors, whether one was saved or not") {
+TEST_CASE("a loaded index has the graph that it needs, whether one was saved or not") {
   temporary_folder folder;
   REQUIRE_FALSE(index_of(200, 4).save(folder.path("exact"), 1));
   REQUIRE_FALSE(index_of(200, 4, 0).save(folder.path("graph"), 1));
-  for (auto name : {"exact", "graph"}) {
+  for (auto name : {"exact", "graph"})
     CHECK(load(folder.path(name))->is_exact());
-    CHECK_FALSE(load(folder.path(name), 100)->is_exact());
-  }
+  CHECK(load(folder.path("exact"), 100)->unlinked() == 200);
+  CHECK(load(folder.path("graph"), 100)->unlinked() == 0);
 }
 
 TEST_CASE("saving where that is impossible says so, and leaves the old file") {

@@ -58,6 +58,8 @@ void check_recall(size_t count, uint32_t dimension, bool in_clusters) {
   vector_index graph{0};
   REQUIRE_FALSE(exact.add(ids, rows));
   REQUIRE_FALSE(graph.add(ids, rows));
+  CHECK(graph.unlinked() == count);
+  graph.link(count);
   REQUIRE(exact.is_exact());
   REQUIRE_FALSE(graph.is_exact());
   auto share = recall(graph, exact, source, 100);
@@ -209,12 +211,31 @@ TEST_CASE("an index that lost all its vectors takes another model") {
   CHECK(index.model() == "other");
 }
 
+TEST_CASE("an index that is linked in part finds the nearest of both parts") {
+  vector_source source{16, false};
+  vector_index linked{100};
+  vector_index exact{1'000};
+  auto rows = source.make(600);
+  REQUIRE_FALSE(linked.add(ids_from(1, 600), rows));
+  REQUIRE_FALSE(exact.add(ids_from(1, 600), rows));
+  CHECK(linked.is_exact());
+  for (size_t left : {600U, 400U, 200U, 0U}) {
+    CHECK(linked.unlinked() == left);
+    CHECK(recall(linked, exact, source, 20) >= 0.98);
+    linked.link(200);
+  }
+  CHECK_FALSE(linked.is_exact());
+  CHECK(exact.unlinked() == 0);
+}
+
 TEST_CASE("a graph does not find what was removed, also while more than half is dropped") {
   vector_source source{16, false};
   vector_index index{100};
   REQUIRE_FALSE(index.add(ids_from(1, 300), source.make(300)));
+  index.link(300);
   REQUIRE_FALSE(index.is_exact());
   REQUIRE_FALSE(index.add(ids_from(301, 300), source.make(300)));
+  index.link(150); // half of them are looked at one by one
   for (uint64_t first = 1; first <= 541; first += 60) {
     CHECK(index.remove(ids_from(first, 30)) == 30);
     auto found = ids_of(index.nearest(source.make(1).numbers, 1000));

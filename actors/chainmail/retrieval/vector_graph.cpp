@@ -71,6 +71,10 @@ vector_graph::vector_graph(const std::vector<float>& vectors, uint32_t dimension
 
 vector_graph::~vector_graph() = default;
 
+size_t vector_graph::size() const {
+  return parts_->graph.cur_element_count;
+}
+
 void vector_graph::add() {
   auto& graph = parts_->graph;
   auto row = static_cast<uint32_t>(graph.cur_element_count);
@@ -121,7 +125,7 @@ std::unique_ptr<vector_graph> vector_graph::restore(const std::vector<float>& ve
     uint32_t dimension, const graph_links& links, std::span<const uint8_t> is_alive) {
   auto result = std::make_unique<vector_graph>(vectors, dimension);
   auto& graph = result->parts_->graph;
-  auto rows = static_cast<uint32_t>(is_alive.size());
+  auto rows = static_cast<uint32_t>(links.levels.size());
   auto top = *std::max_element(links.levels.begin(), links.levels.end());
   if (links.entry >= rows || links.levels[links.entry] != top)
     return nullptr;

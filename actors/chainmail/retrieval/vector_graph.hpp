@@ -33,6 +33,9 @@ public:
   vector_graph& operator=(const vector_graph&) = delete;
   ~vector_graph();
 
+  /// How many rows are in it: the first ones of the vectors.
+  [[nodiscard]] size_t size() const;
+
   /// Puts the next row in.
   void add();
 
@@ -44,7 +47,8 @@ public:
 
   [[nodiscard]] graph_links links() const;
 
-  /// Null for links that lead where nothing is: no graph ever had them.
+  /// Of as many rows as the links are of. Null for links that lead where nothing is: no graph ever
+  /// had them.
   static std::unique_ptr<vector_graph> restore(const std::vector<float>& vectors,
       uint32_t dimension, const graph_links& links, std::span<const uint8_t> is_alive);
 

@@ -148,11 +148,6 @@ caf::error vector_index::add(std::span<const uint64_t> ids, const embeddings& ro
   have.ids.insert(have.ids.end(), ids.begin(), ids.end());
   have.last_id = ids.back();
   have.is_alive.resize(have.ids.size(), 1);
-  if (have.graph)
-    for (size_t i = 0; i < ids.size(); ++i)
-      have.graph->add();
-  else if (have.ids.size() > exact_up_to_)
-    build_graph();
   return {};
 }
 
@@ -166,7 +161,7 @@ size_t vector_index::remove(std::span<const uint64_t> ids) {
     have.is_alive[row] = 0;
     ++have.dead;
     ++removed;
-    if (have.graph)
+    if (have.graph && row < have.graph->size())
       have.graph->remove(static_cast<uint32_t>(row));
   }
   if (have.dead > have.ids.size() / 2)
@@ -174,14 +169,23 @@ size_t vector_index::remove(std::span<const uint64_t> ids) {
   return removed;
 }
 
-void vector_index::build_graph() {
+size_t vector_index::unlinked() const {
+  const auto& have = *content_;
+  if (have.ids.size() <= exact_up_to_)
+    return 0;
+  return have.ids.size() - (have.graph ? have.graph->size() : 0);
+}
+
+void vector_index::link(size_t most) {
   auto& have = *content_;
-  have.graph = std::make_unique<vector_graph>(have.vectors, have.dimension);
-  for (size_t row = 0; row < have.ids.size(); ++row)
+  for (most = std::min(most, unlinked()); most > 0; --most) {
+    if (!have.graph)
+      have.graph = std::make_unique<vector_graph>(have.vectors, have.dimension);
+    auto row = have.graph->size();
     have.graph->add();
-  for (size_t row = 0; row < have.ids.size(); ++row)
     if (have.is_alive[row] == 0)
       have.graph->remove(static_cast<uint32_t>(row));
+  }
 }
 
 void vector_index::drop_dead_rows() {
@@ -199,8 +203,6 @@ void vector_index::drop_dead_rows() {
     have.vectors.insert(have.vectors.end(), old->row(row), old->row(row) + old->dimension);
   }
   have.is_alive.resize(have.ids.size(), 1);
-  if (have.ids.size() > exact_up_to_)
-    build_graph();
 }
 
 // -- searching ----------------------------------------------------------------------------
@@ -232,15 +234,16 @@ caf::expected<std::vector<vector_match>> vector_index::nearest(
   auto offer = [&](size_t row) {
     best.offer({have.ids[row], dot_product(unit->data(), have.row(row), have.dimension)});
   };
+  size_t from = 0;
   if (have.graph) {
     auto found = have.graph->nearest(unit->data(), k);
     if (found.size() == k) {
       for (auto row : found)
         offer(row);
-      return best.take();
+      from = have.graph->size();
     }
   }
-  for (size_t row = 0; row < have.ids.size(); ++row)
+  for (size_t row = from; row < have.ids.size(); ++row)
     if (have.is_alive[row] != 0)
       offer(row);
   return best.take();

@@ -42,7 +42,11 @@ public:
   [[nodiscard]] size_t size() const;
   [[nodiscard]] uint32_t dimension() const { return content_->dimension; }
   [[nodiscard]] const std::string& model() const { return content_->model; }
+  /// While no vector is in the graph.
   [[nodiscard]] bool is_exact() const { return content_->graph == nullptr; }
+
+  /// How many vectors belong into the graph and are not yet there. A search looks at each of them.
+  [[nodiscard]] size_t unlinked() const;
   [[nodiscard]] bool contains(uint64_t id) const;
 
   /// The highest ID that was ever added; 0 before the first.
@@ -62,8 +66,11 @@ public:
   caf::error add(std::span<const uint64_t> ids, const embeddings& rows);
 
   /// How many of them there were. When more than half of what is held is removed vectors, those are
-  /// dropped, and a graph is built anew. An index without vectors takes those of any model.
+  /// dropped, and the graph is to be linked anew. An index without vectors takes those of any model.
   size_t remove(std::span<const uint64_t> ids);
+
+  /// Puts up to `most` of the unlinked vectors into the graph, which takes 0.3 to 2 ms for each.
+  void link(size_t most);
 
   // -- searching ----------------------------------------------------------------------
 
@@ -119,7 +126,6 @@ private:
   /// The row of a vector that was not removed, or `none`.
   [[nodiscard]] size_t row_of(uint64_t id) const;
   [[nodiscard]] caf::expected<std::vector<float>> prepare(std::span<const float> query) const;
-  void build_graph();
   void drop_dead_rows();
 
   size_t exact_up_to_;

@@ -125,6 +125,9 @@ std::unique_ptr<open_index> open(const index_options& options) {
 
 // -- the actor -------------------------------------------------------------------------------
 
+/// About 20 ms of work.
+constexpr size_t links_a_turn = 16;
+
 struct vector_index_state {
   static constexpr const char* name = "chainmail.vector_index";
 
@@ -142,6 +145,7 @@ struct vector_index_state {
       has_changes(index->dropped != 0) {}
 
   vector_index_actor::behavior_type make_behavior() {
+    catch_up();
     return {
         [this](add_atom, const std::vector<document>& added, const embeddings& rows,
             const call_context& context) -> ids_result {
@@ -208,6 +212,7 @@ struct vector_index_state {
       return error;
     }
     has_changes = true;
+    catch_up();
     return ids;
   }
 
@@ -217,7 +222,20 @@ struct vector_index_state {
       return erased;
     vectors.remove(ids);
     has_changes = has_changes || *erased > 0;
+    catch_up();
     return erased;
+  }
+
+  /// Linking a graph takes minutes when it is large, so it is done in turns between the calls.
+  void catch_up() {
+    if (is_linking || vectors.unlinked() == 0)
+      return;
+    is_linking = true;
+    compat::run_at(self, self->clock().now(), [this] {
+      is_linking = false;
+      vectors.link(links_a_turn);
+      catch_up();
+    });
   }
 
   caf::expected<std::vector<scored_document>> search(
@@ -292,6 +310,7 @@ struct vector_index_state {
   document_store& documents;
   vector_index& vectors;
   bool has_changes;
+  bool is_linking = false;
 };
 
 } // namespace

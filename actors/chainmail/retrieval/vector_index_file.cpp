@@ -1,8 +1,8 @@
 // The file of a vector index. All numbers are little-endian:
-//   "chmvecs\n", version, flags (1: has a graph), dimension, length of the model's name, entry row,
+//   "chmvecs\n", version, rows in the graph, dimension, length of the model's name, entry row,
 //   0 (32 bits each); mark, last ID, rows, numbers in the lists above the ground (64 bits each);
 //   the model's name; the IDs (64 bits each); one byte a row, 0 for a removed one; the vectors;
-//   with a graph: levels (one byte a row), links on the ground, links above (32 bits each);
+//   of those rows: levels (one byte each), links on the ground, links above (32 bits each);
 //   CRC-32 of all of it (as in zlib).
 #include <chainmail/errors.hpp>
 #include <chainmail/retrieval/vector_graph.hpp>
@@ -34,7 +34,7 @@ constexpr uint32_t version = 1;
 struct file_header {
   std::array<char, 8> magic_word = magic;
   uint32_t format = version;
-  uint32_t has_graph = 0;
+  uint32_t linked = 0;
   uint32_t dimension = 0;
   uint32_t model_length = 0;
   uint32_t entry = 0;
@@ -154,16 +154,15 @@ private:
 /// False when the parts do not make up a file of that size. Counts are bounded by the size before
 /// they are multiplied, so nothing overflows.
 bool fits(const file_header& header, uint64_t size) {
-  if (header.has_graph > 1 || header.rows > UINT32_MAX - 1 || header.dimension > size ||
+  if (header.linked > header.rows || header.rows > UINT32_MAX - 1 || header.dimension > size ||
       header.model_length > size || header.above > size ||
-      (header.rows == 0) != (header.dimension == 0) || (header.rows == 0 && header.has_graph == 1))
+      (header.rows == 0) != (header.dimension == 0))
     return false;
   auto per_row = sizeof(uint64_t) + 1 + sizeof(float) * uint64_t{header.dimension};
-  if (header.has_graph == 1)
-    per_row += 1 + sizeof(uint32_t) * ground_list;
-  if (header.rows > size / per_row)
+  auto per_link = 1 + sizeof(uint32_t) * ground_list;
+  if (header.rows > size / per_row || header.linked > size / per_link)
     return false;
-  return sizeof header + header.model_length + header.rows * per_row +
+  return sizeof header + header.model_length + header.rows * per_row + header.linked * per_link +
              sizeof(uint32_t) * header.above + sizeof(uint32_t) ==
          size;
 }
@@ -187,7 +186,7 @@ public:
     graph_links links;
     if (from.graph)
       links = from.graph->links();
-    header.has_graph = from.graph ? 1 : 0;
+    header.linked = static_cast<uint32_t>(links.levels.size());
     header.dimension = from.dimension;
     header.model_length = static_cast<uint32_t>(from.model.size());
     header.entry = links.entry;
@@ -229,9 +228,9 @@ public:
     auto is_read = in.get(into.model.data(), header.model_length) &&
                    in.get(into.ids, header.rows) && in.get(into.is_alive, header.rows) &&
                    in.get(into.vectors, numbers);
-    if (is_read && header.has_graph == 1)
-      is_read = in.get(links.levels, header.rows) &&
-                in.get(links.ground, header.rows * ground_list) &&
+    if (is_read && header.linked > 0)
+      is_read = in.get(links.levels, header.linked) &&
+                in.get(links.ground, header.linked * ground_list) &&
                 in.get(links.above, header.above);
     if (!is_read)
       return "cannot be read to its end";
@@ -243,7 +242,7 @@ public:
     if (!makes_sense(into))
       return "holds vectors that no index can have";
     into.dead = static_cast<size_t>(std::count(into.is_alive.begin(), into.is_alive.end(), 0));
-    if (header.has_graph == 1) {
+    if (header.linked > 0) {
       uint64_t above = 0;
       for (auto level : links.levels)
         above += level * list_above;
@@ -313,8 +312,6 @@ caf::expected<vector_index> vector_index::load(
                                                       "folder and index the documents again");
   if (content.ids.size() <= exact_up_to)
     content.graph = nullptr;
-  else if (!content.graph)
-    result.build_graph();
   return result;
 }
 
