@@ -227,6 +227,17 @@ TEST_CASE_METHOD(fixture, "a step's actor that dies is an error for the caller, 
   CHECK(call(chain, {}, time.context())->error == errc::shut_down);
 }
 
+TEST_CASE_METHOD(
+    fixture, "a chain that is told to exit answers its calls and cancels their steps") {
+  auto chain = spawn_fan(2);
+  auto got = call(chain, {}, time.context());
+  caf::anon_send_exit(chain, caf::exit_reason::user_shutdown);
+  time.settle();
+  CHECK(got->answers == 1);
+  CHECK(got->error == errc::shut_down);
+  CHECK(log->cancelled.size() == 2);
+}
+
 // -- deadlines --------------------------------------------------------------------
 
 TEST_CASE_METHOD(fixture, "a job whose deadline has passed is not started") {

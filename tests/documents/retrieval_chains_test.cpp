@@ -174,6 +174,33 @@ TEST_CASE_METHOD(fixture, "with a history, the condensed question is looked up a
   CHECK(holds(prompts[1], "Question: Who wrote the book?"));
 }
 
+TEST_CASE_METHOD(fixture, "a follow-up that the model makes nothing of is looked up as it is") {
+  reply = [](const std::string& prompt) {
+    return scripted_reply{prompt.ends_with("Standalone question:") ? " \n" : "the answer", {}, {}};
+  };
+  auto chain = spawn_chat_vector_db_chain(time.system, llm, retriever);
+  auto got = run(chain, {{"question", "And who?"}, {"chat_history", "Human: Which book?"}});
+  CHECK(text_of(got, "answer") == "the answer");
+  CHECK(queries.at(0).text == "And who?");
+}
+
+TEST_CASE_METHOD(fixture, "the history goes to the documents chain only if that takes it") {
+  std::vector<bool> had_history;
+  auto answers = [&](std::vector<std::string> inputs) {
+    chat_vector_db_options options;
+    options.documents_chain =
+        spawn_scripted_chain(time.system, std::move(inputs), {"text"}, [&](const job_ptr& job) {
+          had_history.push_back(job->inputs.contains("chat_history"));
+          job->answer({{"text", "x"}});
+        });
+    auto chain = spawn_chat_vector_db_chain(time.system, llm, retriever, options);
+    CHECK(run(chain, {{"question", "?"}, {"chat_history", "Human: Which book?"}}).result);
+  };
+  answers({"input_documents", "question"});
+  answers({"input_documents", "question", "chat_history"});
+  CHECK(had_history == std::vector{false, true});
+}
+
 TEST_CASE_METHOD(fixture, "a history may come as messages, as texts in turns or as one text") {
   std::vector<chat_message> messages = {{"user", "a"}, {"assistant", "b"}, {"user", "c"}};
   CHECK(show_conversation(*read_chat_history(messages)) == "Human: a\nAI: b\nHuman: c");

@@ -99,6 +99,11 @@ void chain_jobs::cancel(const call_id& id) {
     job->cancel();
 }
 
+void chain_jobs::fail_all(const caf::error& why) {
+  while (!under_way_.empty())
+    under_way_.begin()->second->shared_from_this()->fail(why);
+}
+
 // -- the actor ------------------------------------------------------------------------
 
 namespace {
@@ -113,6 +118,10 @@ struct stepwise_chain_state {
     : self(self_ptr), description(std::move(wiring)), state(std::move(logic)) {}
 
   hub<chain_actor>::behavior_type make_behavior() {
+    self->set_exit_handler([this](caf::exit_msg& message) {
+      jobs.fail_all(make_failure(errc::shut_down, "the chain was told to exit"));
+      self->quit(std::move(message.reason));
+    });
     return {
         [this](call_atom, values& inputs, const call_context& context) {
           return call(std::move(inputs), context);

@@ -97,6 +97,9 @@ public:
 
   void cancel(const call_id& id);
 
+  /// Ends every job with this error, and its outstanding steps with it.
+  void fail_all(const caf::error& why);
+
   [[nodiscard]] caf::scheduled_actor* self() const { return self_; }
   [[nodiscard]] reply_table& replies() { return replies_; }
 

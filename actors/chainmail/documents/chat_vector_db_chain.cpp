@@ -8,6 +8,7 @@
 #include <chainmail/documents/qa_prompts.hpp>
 #include <chainmail/memory/conversation_key.hpp>
 #include <chainmail/memory/show_conversation.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/expected.hpp>
 
@@ -100,7 +101,9 @@ private:
           auto standalone = take_text(found, condensed_output_, "the condense chain");
           if (!standalone)
             return call->job->fail(std::move(standalone.error()));
-          retrieve(call, std::move(*standalone));
+          // A model that answers with nothing has not understood; the human's own words may do.
+          auto is_blank = trimmed(*standalone).empty();
+          retrieve(call, is_blank ? call->question : std::move(*standalone));
         },
         call_atom_v, call->inputs);
   }
@@ -124,6 +127,8 @@ private:
     if (options_.return_source_documents)
       sources = documents;
     call->inputs.insert_or_assign(input_documents, std::move(documents));
+    if (!takes(documents_wiring_, chat_history))
+      call->inputs.erase(chat_history); // it may be long, and each map step would copy it
     call->job->ask<values>(
         options_.documents_chain,
         [this, call, sources = std::move(sources)](values& outputs) mutable {
