@@ -223,6 +223,9 @@ TEST_CASE("a pool gives a call to the worker with the fewest") {
 }
 
 TEST_CASE("a pool that cannot start another worker uses those it has") {
+#ifdef __SANITIZE_ADDRESS__
+  SKIP("without a file to open, the sanitizer takes every exception for a broken one");
+#endif
   std::promise<void> released;
   raw_server server{[until = released.get_future().share()](raw_connection& client) {
     while (client.read_request()) {
@@ -320,8 +323,9 @@ TEST_CASE("a pool whose workers all died goes on") {
         caf::anon_send_exit(alive, caf::exit_reason::kill);
         self->receive([](const caf::down_msg&) {});
       }
-    // The pool's own notices were sent before this one's answer.
-    (void)room.fetch(get("ftp://x/")).answer();
+    // The pool hears of it soon, not necessarily before this thread does.
+    REQUIRE(eventually(
+        [&] { return static_cast<bool>(room.fetch_all(prompts(server, 1)).front().answer()); }));
   }
 }
 
