@@ -43,7 +43,7 @@ struct fixture {
   }
 
   [[nodiscard]] environment with(environment variables) const {
-    variables.emplace("XDG_CACHE_HOME", folder.file("cache"));
+    variables.emplace("XDG_CACHE_HOME", folder.path("cache"));
     variables.emplace("LANG", "C.UTF-8");
     return variables;
   }
@@ -62,7 +62,7 @@ struct fixture {
   }
 
   temporary_folder folder;
-  std::string documents = folder.file("docs");
+  std::string documents = folder.path("docs");
 };
 
 std::vector<rapidjson::Document> json_lines(const std::string& text) {
@@ -148,11 +148,11 @@ TEST_CASE_METHOD(fixture, "the index keeps in step with the folder, and reads on
   CHECK(contains(gone.err, "Index: 2 files, 0 new or changed"));
   CHECK_FALSE(contains(gone.out, "heron"));
 
-  fs::rename(documents, folder.file("away"));
+  fs::rename(documents, folder.path("away"));
   fs::create_directory(documents);
   CHECK(eggs().status == 1);
   fs::remove(documents);
-  fs::rename(folder.file("away"), documents);
+  fs::rename(folder.path("away"), documents);
   CHECK(contains(eggs().err, "Index: 2 files, 0 new or changed"));
 
   write("empty.md", "");
@@ -203,16 +203,16 @@ TEST_CASE_METHOD(fixture, "with --json each question is one line, those without 
 
 TEST_CASE_METHOD(fixture, "what cannot be asked is refused with a sentence") {
   write("file.txt", "text");
-  fs::create_directories(folder.file("empty"));
+  fs::create_directories(folder.path("empty"));
   struct refusal {
     std::string option;
     std::string word;
     int status = 2;
   };
   for (const auto& [option, word, status] :
-      std::vector<refusal>{{"--docs=" + folder.file("none"), "there is no folder"},
+      std::vector<refusal>{{"--docs=" + folder.path("none"), "there is no folder"},
           {"--docs=" + documents + "/file.txt", "there is no folder"},
-          {"--docs=" + folder.file("empty"), "holds no text or Markdown", 1},
+          {"--docs=" + folder.path("empty"), "holds no text or Markdown", 1},
           {"--docs=", "--docs= cannot be read (missing argument)"}, {"--type=best", "map_rerank"},
           {"--documents=0", "1000"}, {"--documents=1001", "1000"},
           {"--documents=many", "--documents"}, {"--bogus", "--bogus"}, {"stray", "stray"},
@@ -242,7 +242,7 @@ TEST_CASE_METHOD(fixture, "what cannot be asked is refused with a sentence") {
 
 TEST_CASE_METHOD(fixture, "an index folder is made where one says, for one program at a time") {
   simulator_process simulator{{"--latency=30s"}};
-  auto index = folder.file("my/index");
+  auto index = folder.path("my/index");
   background_program first{"chainmail-ask", {"--docs=" + documents, "--index=" + index},
       with({{"OPENAI_BASE_URL", simulator.base_url()}})};
   wait_for_file(index + "/documents.sqlite");
@@ -293,7 +293,7 @@ TEST_CASE_METHOD(
     fixture, "after a kill in the middle of indexing, the next run goes on and answers") {
   write_many(3'000);
   simulator_process simulator{{"--latency=100ms"}};
-  auto index = folder.file("index");
+  auto index = folder.path("index");
   environment endpoint{{"OPENAI_BASE_URL", simulator.base_url()}};
   background_program first{
       "chainmail-ask", {"--docs=" + documents, "--index=" + index}, with(endpoint)};

@@ -22,10 +22,10 @@ TEST_CASE("fanout prints and writes its figures, and they add up") {
   simulator_process simulator{{"--latency=50ms"}};
   auto result = run_program(
       "chainmail-bench", {"--scenario=fanout", "--base-url=" + simulator.base_url(), "--calls=400",
-                             "--in-flight=200", "--warm-up=10", "--json=" + folder.file("f.json")});
+                             "--in-flight=200", "--warm-up=10", "--json=" + folder.path("f.json")});
   INFO(result.said());
   REQUIRE(result.status == 0);
-  CHECK(result.out == read_file(folder.file("f.json")));
+  CHECK(result.out == read_file(folder.path("f.json")));
   auto figures = parsed(result.out);
   CHECK(figures["calls"].GetInt() == 400);
   CHECK(figures["errors"].GetInt() == 0);

@@ -27,7 +27,7 @@ struct fixture {
       std::vector<std::string> arguments, environment variables = {}) {
     simulator_process simulator{simulator_arguments};
     variables.emplace("OPENAI_BASE_URL", simulator.base_url());
-    arguments.push_back("--json=" + folder.file("figures.json"));
+    arguments.push_back("--json=" + folder.path("figures.json"));
     return run_program("chainmail-demo", std::move(arguments), std::move(variables));
   }
 
@@ -39,14 +39,14 @@ struct fixture {
 TEST_CASE(
     "the demo without a key simulates, says so, and is about five times faster concurrently") {
   temporary_folder folder;
-  auto result = run_program("chainmail-demo", {"--json=" + folder.file("f.json")});
+  auto result = run_program("chainmail-demo", {"--json=" + folder.path("f.json")});
   INFO(result.said());
   CHECK(result.status == 0);
   CHECK(contains(result.out, "simulated"));
   CHECK(std::regex_search(result.out, std::regex{R"(Concurrent executed in 1\.\d\d seconds\.)"}));
   CHECK(std::regex_search(result.out, std::regex{R"(Serial executed in 6\.\d\d seconds\.)"}));
   CHECK(contains(result.out, "Speed-up:"));
-  auto figures = json_in(folder.file("f.json"));
+  auto figures = json_in(folder.path("f.json"));
   CHECK(figures["concurrent_s"].GetDouble() >= 1.28);
   CHECK(figures["serial_s"].GetDouble() >= 6.4);
   CHECK(figures["speedup"].GetDouble() > 4.5);
@@ -60,7 +60,7 @@ TEST_CASE_METHOD(fixture, "the demo's count, prompt, inputs, model and interface
   INFO(result.said());
   CHECK(result.status == 0);
   CHECK(contains(result.out, "Say hi, x=y to {me} as ü"));
-  CHECK(json_in(folder.file("figures.json"))["calls"].GetInt() == 6);
+  CHECK(json_in(folder.path("figures.json"))["calls"].GetInt() == 6);
 }
 
 TEST_CASE_METHOD(fixture, "the demo shows a failed call with its reason and keeps the others") {
@@ -69,7 +69,7 @@ TEST_CASE_METHOD(fixture, "the demo shows a failed call with its reason and keep
   CHECK(result.status == 1);
   CHECK(contains(result.out, "failed: server_error"));
   CHECK(contains(result.out, "Speed-up"));
-  auto figures = json_in(folder.file("figures.json"));
+  auto figures = json_in(folder.path("figures.json"));
   CHECK(figures["calls"].GetInt() == 6);
   CHECK(figures["errors"].GetInt() == 1);
 }
@@ -82,7 +82,7 @@ TEST_CASE_METHOD(fixture, "a wrong key is an authentication error that does not 
   CHECK(contains(result.out, "OPENAI_API_KEY"));
   CHECK_FALSE(contains(result.said(), "sk-wrong-key"));
   CHECK_FALSE(contains(result.said(), "sk-right-key"));
-  CHECK_FALSE(contains(read_file(folder.file("figures.json")), "sk-"));
+  CHECK_FALSE(contains(read_file(folder.path("figures.json")), "sk-"));
 }
 
 TEST_CASE_METHOD(fixture, "the right key is sent, and an unknown model is not found") {
@@ -101,7 +101,7 @@ TEST_CASE_METHOD(
     CHECK(result.status == 1);
     CHECK(contains(result.out, "malformed_response"));
     CHECK(contains(result.out, "serial run is left out"));
-    CHECK(json_in(folder.file("figures.json"))["serial_s"].IsNull());
+    CHECK(json_in(folder.path("figures.json"))["serial_s"].IsNull());
   }
 }
 
@@ -122,12 +122,12 @@ TEST_CASE_METHOD(fixture, "output that goes to no terminal has no escape sequenc
 }
 
 TEST_CASE_METHOD(fixture, "the timeline is a self-contained picture or page") {
-  auto svg = demo({}, {"--timeline=" + folder.file("t.svg")});
+  auto svg = demo({}, {"--timeline=" + folder.path("t.svg")});
   CHECK(svg.status == 0);
-  CHECK(contains(read_file(folder.file("t.svg")), "<svg "));
-  auto html = demo({}, {"--timeline=" + folder.file("t.html")});
+  CHECK(contains(read_file(folder.path("t.svg")), "<svg "));
+  auto html = demo({}, {"--timeline=" + folder.path("t.html")});
   CHECK(html.status == 0);
-  auto page = read_file(folder.file("t.html"));
+  auto page = read_file(folder.path("t.html"));
   CHECK(page.starts_with("<!doctype html>"));
   CHECK_FALSE(contains(page, "<script"));
   CHECK_FALSE(contains(page, "src="));

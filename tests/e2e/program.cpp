@@ -181,18 +181,6 @@ program_result background_program::terminate(int signal) {
   return result;
 }
 
-temporary_folder::temporary_folder() : path_(make_folder()) {
-}
-
-temporary_folder::~temporary_folder() {
-  std::filesystem::remove_all(path_);
-}
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
-}
-
 simulator_process::simulator_process(std::vector<std::string> arguments)
   : program_("chainmail-simulator", std::move(arguments)) {
   auto line = program_.first_line();

@@ -1,6 +1,8 @@
 // The built programs, run as a person would run them.
 #pragma once
 
+#include "support/temporary_folder.hpp"
+
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -53,22 +55,6 @@ private:
   int process_;
   std::filesystem::path folder_;
 };
-
-/// A folder that goes with the object.
-class temporary_folder {
-public:
-  temporary_folder();
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  ~temporary_folder();
-
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-
-private:
-  std::filesystem::path path_;
-};
-
-std::string read_file(const std::filesystem::path& path);
 
 /// A chainmail-simulator in a process of its own.
 class simulator_process {
