@@ -1,3 +1,6 @@
+// The parts of chainmail-ask: folders of documents, and what is shown of an answer.
+#include "support/temporary_folder.hpp"
+
 #include <chainmail/errors.hpp>
 
 #include <caf/expected.hpp>
@@ -13,6 +16,7 @@
 
 using namespace chainmail;
 using namespace chainmail::ask;
+using namespace chainmail::test;
 
 namespace fs = std::filesystem;
 
@@ -22,16 +26,9 @@ using names = std::vector<std::string>;
 
 /// A folder of files that goes with the object.
 class files {
-public:
-  files() {
-    auto pattern = (fs::temp_directory_path() / "chainmail-ask-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  files(const files&) = delete;
-  files& operator=(const files&) = delete;
-  ~files() { fs::remove_all(path); }
+  temporary_folder folder_;
 
+public:
   void write(const std::string& name, const std::string& text = "text") const {
     fs::create_directories((path / name).parent_path());
     std::ofstream{path / name, std::ios::binary} << text;
@@ -50,7 +47,7 @@ public:
     return sentence_of(found.error());
   }
 
-  fs::path path;
+  fs::path path = folder_.path();
 };
 
 /// Permissions do not hold root up, so it is somebody else for a while.
