@@ -7,6 +7,7 @@
 #include <chainmail/fwd.hpp>
 
 #include <caf/fwd.hpp>
+#include <caf/timespan.hpp>
 #include <caf/typed_actor.hpp>
 
 namespace chainmail {
@@ -46,7 +47,28 @@ using http_actor = caf::typed_actor<
     // The same, with the body going to the sink as it comes; the answer's body is then empty.
     caf::result<http_response>(stream_atom, http_request, sink_actor, call_context),
     // Aborts the transfer, or takes the call out of the queue.
-    caf::result<void>(cancel_atom, call_id)>;
+    caf::result<void>(cancel_atom, call_id), caf::result<http_status>(status_atom)>;
+
+/// Says when requests may be sent, so that an endpoint's limits hold. One serves any number of
+/// clients.
+using rate_limiter_actor = caf::typed_actor<
+    // Answers once the request may be sent: or at once, with errc::rate_limited when that cannot be
+    // before the deadline, with errc::overloaded when too many wait.
+    caf::result<permit>(acquire_atom, demand, call_context),
+    // What became of the permit of that ID. Unknown IDs are left alone.
+    caf::result<void>(settle_atom, uint64_t id, permit_report),
+    // The same for several permits at once.
+    caf::result<lease>(lease_atom, lease_demand, call_context),
+    caf::result<void>(settle_atom, lease_report),
+    // Gives up waiting.
+    caf::result<void>(cancel_atom, call_id), caf::result<limiter_status>(status_atom)>;
+
+/// Keeps answers of LLMs beyond the life of a process.
+using cache_actor = caf::typed_actor<
+    // The answer kept under a key; errc::not_found when there is none, or it is too old.
+    caf::result<llm_result>(load_atom, std::string key),
+    // Keeps an answer for so long.
+    caf::result<void>(save_atom, std::string key, llm_result, caf::timespan time_to_live)>;
 
 /// Hears about each call of a gather as soon as it is over.
 using observer_actor = caf::typed_actor<

@@ -12,11 +12,11 @@ namespace chainmail {
 
 namespace {
 
-constexpr std::array<std::string_view, 19> names = {"none", "invalid_input", "missing_input",
+constexpr std::array<std::string_view, 20> names = {"none", "invalid_input", "missing_input",
     "unexpected_input", "authentication", "not_found", "bad_request", "rate_limited",
     "server_error", "connection_failed", "timed_out", "cancelled", "overloaded",
     "response_too_large", "malformed_response", "content_filtered", "unsupported", "shut_down",
-    "internal"};
+    "internal", "unavailable"};
 
 bool is_ours(const caf::error& what) {
   return what && what.category() == caf::type_id_v<errc>;

@@ -2,6 +2,7 @@
 // policies.
 #pragma once
 
+#include <chainmail/limits.hpp>
 #include <chainmail/type_ids.hpp>
 
 #include <caf/default_enum_inspect.hpp>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace chainmail {
 
@@ -55,6 +57,8 @@ enum class errc : uint8_t {
   shut_down = 17,
   /// A bug of ours.
   internal = 18,
+  /// Nothing was sent: the endpoint failed lately, and is left alone for a while.
+  unavailable = 19,
 };
 
 std::string to_string(errc);
@@ -72,6 +76,31 @@ bool inspect(Inspector& f, errc& x) {
   return caf::default_enum_inspect(f, x);
 }
 
+/// One try of a call that a guard made.
+struct attempt {
+  /// The model or endpoint that was asked, by the name that it has in its guard.
+  std::string target;
+  /// errc::none for the one that was answered.
+  errc code = errc::none;
+  /// 0 when no response came.
+  int32_t http_status = 0;
+  /// Why it failed, as a sentence.
+  std::string reason;
+  /// When it was sent, counted from when the guard got the call.
+  caf::timespan started{0};
+  /// Until its answer.
+  caf::timespan took{0};
+  /// Sent while another one was under way that took long.
+  bool is_hedge = false;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, attempt& x) {
+  return f.object(x).fields(f.field("target", x.target), f.field("code", x.code),
+      f.field("http_status", x.http_status), f.field("reason", x.reason),
+      f.field("started", x.started), f.field("took", x.took), f.field("is_hedge", x.is_hedge));
+}
+
 /// What a policy needs to know of an HTTP failure. Second in the error's context, after the
 /// sentence.
 struct error_detail {
@@ -80,13 +109,17 @@ struct error_detail {
   /// Scheme, host, port and path; never user information or a query.
   std::string endpoint;
   /// From the Retry-After header.
-  std::optional<caf::timespan> retry_after;
+  std::optional<caf::timespan> retry_after = {};
+  std::optional<provider_limits> limits = {};
+  /// All of the call, when a guard made several.
+  std::vector<attempt> attempts = {};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, error_detail& x) {
   return f.object(x).fields(f.field("http_status", x.http_status), f.field("endpoint", x.endpoint),
-      f.field("retry_after", x.retry_after));
+      f.field("retry_after", x.retry_after), f.field("limits", x.limits),
+      f.field("attempts", x.attempts));
 }
 
 /// An error with a sentence for a person: what was wrong, where, and what to do.

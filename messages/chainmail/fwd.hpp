@@ -15,6 +15,7 @@ struct call_id;
 struct deadline;
 struct call_context;
 struct error_detail;
+struct attempt;
 enum class errc : uint8_t;
 
 // -- values ---------------------------------------------------------------------
@@ -41,7 +42,21 @@ struct http_header;
 struct http_request;
 struct http_timings;
 struct http_response;
+struct http_status;
 class secret_headers;
+
+// -- limits ---------------------------------------------------------------------
+
+struct provider_limits;
+struct demand;
+struct permit;
+struct permit_report;
+struct lease_demand;
+struct lease;
+struct lease_report;
+struct limiter_key_status;
+struct limiter_status;
+enum class permit_use : uint8_t;
 
 // -- chains -----------------------------------------------------------------------
 
@@ -63,6 +78,7 @@ struct conversation;
 
 // -- atoms ------------------------------------------------------------------------
 
+struct acquire_atom;
 struct add_atom;
 struct call_atom;
 struct cancel_atom;
@@ -74,12 +90,14 @@ struct fetch_atom;
 struct finished_atom;
 struct gather_atom;
 struct generate_atom;
+struct lease_atom;
 struct list_atom;
 struct load_atom;
 struct reply_atom;
 struct retrieve_atom;
 struct save_atom;
 struct search_atom;
+struct settle_atom;
 struct status_atom;
 struct stream_atom;
 struct turn_atom;

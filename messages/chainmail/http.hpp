@@ -93,6 +93,17 @@ bool inspect(Inspector& f, http_timings& x) {
       f.field("first_byte", x.first_byte), f.field("total", x.total));
 }
 
+/// What an engine is doing.
+struct http_status {
+  /// Calls that are not answered yet: under way, or waiting for a place.
+  uint64_t outstanding = 0;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, http_status& x) {
+  return f.object(x).fields(f.field("outstanding", x.outstanding));
+}
+
 /// A complete response, of any status.
 struct http_response {
   int32_t status = 0;

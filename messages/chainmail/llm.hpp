@@ -1,6 +1,7 @@
 // What is asked of a language model, and what comes back.
 #pragma once
 
+#include <chainmail/errors.hpp>
 #include <chainmail/type_ids.hpp>
 #include <chainmail/values.hpp>
 
@@ -92,6 +93,12 @@ struct llm_result {
   token_usage usage;
   /// The model that answered, in the provider's words.
   std::string model;
+  /// What the endpoint said of its limits, if it did.
+  std::optional<provider_limits> limits;
+  /// What a guard tried, in order; empty without a guard, and from a cache.
+  std::vector<attempt> attempts;
+  /// Nothing was sent for this call, nor billed: the answer was kept from an earlier one.
+  bool is_cached = false;
 
   /// The first completion's text.
   [[nodiscard]] const std::string& text() const { return completions.front().text; }
@@ -99,8 +106,9 @@ struct llm_result {
 
 template <class Inspector>
 bool inspect(Inspector& f, llm_result& x) {
-  return f.object(x).fields(
-      f.field("completions", x.completions), f.field("usage", x.usage), f.field("model", x.model));
+  return f.object(x).fields(f.field("completions", x.completions), f.field("usage", x.usage),
+      f.field("model", x.model), f.field("limits", x.limits), f.field("attempts", x.attempts),
+      f.field("is_cached", x.is_cached));
 }
 
 } // namespace chainmail

@@ -6,6 +6,7 @@
 #include <chainmail/chains.hpp>
 #include <chainmail/errors.hpp>
 #include <chainmail/http.hpp>
+#include <chainmail/limits.hpp>
 #include <chainmail/llm.hpp>
 #include <chainmail/retrieval.hpp>
 #include <chainmail/type_ids.hpp>

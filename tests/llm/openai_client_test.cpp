@@ -36,6 +36,7 @@ http_actor spawn_canned_http(caf::actor_system& system, std::shared_ptr<canned_r
           return make_failure(errc::unsupported, "not in this test");
         },
         [](cancel_atom, const call_id&) {},
+        [](status_atom) { return http_status{}; },
     };
   });
 }

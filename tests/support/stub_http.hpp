@@ -50,6 +50,12 @@ struct stub_http_state {
             if (log->calls[i].context.id == id && callers[i].pending())
               callers[i].deliver(make_failure(errc::cancelled, "the stub was told to"));
         },
+        [this](status_atom) {
+          http_status result;
+          for (const auto& caller : callers)
+            result.outstanding += caller.pending() ? 1 : 0;
+          return result;
+        },
         [this](caf::ok_atom, uint64_t index, http_response& response) {
           callers.at(index).deliver(std::move(response));
         },

@@ -9,7 +9,7 @@ void reply_table::insert(uint64_t id, deadline due, handler f) {
     return;
   auto at = due.plus(grace);
   dues_.push(at, id, pending_.size(), [this](uint64_t x) { return pending_.contains(x); });
-  wake_at(at);
+  alarm_.at(at);
 }
 
 void reply_table::resolve(uint64_t id, caf::message& reply) {
@@ -17,23 +17,15 @@ void reply_table::resolve(uint64_t id, caf::message& reply) {
     entry.mapped()(reply);
 }
 
-void reply_table::wake_at(deadline::clock::time_point when) {
-  if (when >= next_wake_)
-    return;
-  next_wake_ = when;
-  compat::run_at(self_, when, [this] { expire(); });
-}
-
 void reply_table::expire() {
   auto now = self_->clock().now();
-  next_wake_ = deadline::clock::time_point::max();
   auto is_live = [this](uint64_t x) { return pending_.contains(x); };
   while (auto id = dues_.pop_due(now, is_live)) {
     auto late = caf::make_message(make_failure(errc::timed_out,
         "the deadline of the call passed before " + std::string{receiver_name_} + " answered"));
     resolve(*id, late);
   }
-  wake_at(dues_.next());
+  alarm_.at(dues_.next());
 }
 
 caf::error reply_table::error_in(const caf::message& reply) const {

@@ -71,6 +71,7 @@ public:
   void turn(const std::function<bool()>& may_wait);
 
   /// True when there is nothing to turn for.
+  [[nodiscard]] size_t outstanding() const { return queued_count_ + active_; }
   [[nodiscard]] bool is_idle() const { return queued_.empty() && active_ == 0; }
 
 private:

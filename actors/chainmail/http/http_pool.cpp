@@ -66,6 +66,12 @@ struct http_pool_state {
             if (m.worker)
               compat::send(self, m.worker, cancel_atom_v, id);
         },
+        [this](status_atom) {
+          http_status result;
+          for (const auto& m : members)
+            result.outstanding += m.load->load();
+          return result;
+        },
     };
   }
 

@@ -100,6 +100,7 @@ struct http_worker_state {
               "the HTTP engine does not stream bodies yet: send a fetch instead");
         },
         [this](cancel_atom, const call_id& id) { engine.cancel(id); },
+        [this](status_atom) { return http_status{engine.outstanding()}; },
         [this](turn_atom) { turn(); },
     };
   }

@@ -60,7 +60,7 @@ caf::error openai_reply::malformed(const std::string& what) const {
 }
 
 caf::error openai_reply::failure(errc code, std::string sentence) const {
-  return make_failure(code, std::move(sentence), {response_.status, endpoint_, std::nullopt});
+  return make_failure(code, std::move(sentence), {response_.status, endpoint_});
 }
 
 /// Secrets go first: a cut might leave a part of one.
