@@ -35,10 +35,10 @@ bool is_endpoint_failure(errc code);
 
 /// Counts the verdicts on an endpoint's calls. It opens, which is to say lets no call through, when
 /// the last `min_calls` verdicts were failures, or when the failures in the window exceed
-/// `failure_share` by four standard deviations: were each call to fail with that probability by
-/// itself, it would open about once in 30,000 windows, and at 0.3 instead of 0.5 in less than one of
-/// 100 million. Then it lets one call through at a time, the probe; a good one closes it. Memory is
-/// constant. For one thread at a time.
+/// `failure_share` by four standard deviations of chance. So an outage is seen at once after a busy
+/// hour, and calls that fail with probability 0.3, each by itself, do not open it at 0.5. Then it
+/// lets one call through at a time, the probe; a good one closes it. Memory is constant. For one
+/// thread at a time.
 class circuit_breaker {
 public:
   using time_point = std::chrono::steady_clock::time_point;
