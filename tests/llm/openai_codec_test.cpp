@@ -360,6 +360,45 @@ TEST_CASE("Retry-After is kept for whoever retries") {
   CHECK(detail_of(result.error())->retry_after == caf::timespan{3s});
 }
 
+TEST_CASE("what an endpoint says of its limits comes with the result, and with every error") {
+  auto answered = [](std::string body, int32_t status) {
+    http_response response;
+    response.status = status;
+    response.body = std::move(body);
+    response.headers = {{"x-ratelimit-remaining-tokens", "12"}, {"x-ratelimit-reset-tokens", "1s"}};
+    return decode({openai_api::completions, {}, 1}, response, endpoint, secret_options);
+  };
+  auto result = answered(R"({"choices":[{"text":"x"}]})", 200);
+  REQUIRE(result);
+  REQUIRE(result->limits);
+  CHECK(result->limits->tokens_left == 12);
+  CHECK(result->limits->tokens_reset == caf::timespan{1s});
+  for (auto status : {429, 500, 400, 200}) {
+    CAPTURE(status);
+    auto failed = answered("{}", status);
+    REQUIRE_FALSE(failed);
+    REQUIRE(detail_of(failed.error())->limits);
+    CHECK(detail_of(failed.error())->limits->tokens_left == 12);
+  }
+  CHECK_FALSE(decoded(R"({"choices":[{"text":"x"}]})")->limits);
+  CHECK_FALSE(detail_of(decoded("{}", 429).error())->limits);
+}
+
+TEST_CASE("a 429 for want of quota is not one that waiting helps") {
+  for (auto* body : {R"({"error":{"message":"m","type":"insufficient_quota","code":null}})",
+           R"({"error":{"message":"m","code":"insufficient_quota"}})"}) {
+    auto result = decoded(body, 429);
+    CHECK(result.error() == errc::authentication);
+    CHECK(contains(sentence(result), "no quota left"));
+    CHECK(contains(sentence(result), "billing"));
+    CHECK(detail_of(result.error())->http_status == 429);
+  }
+  CHECK(decoded(R"({"error":{"code":"rate_limit_exceeded"}})", 429).error() == errc::rate_limited);
+  CHECK(decoded(R"({"error":"insufficient_quota"})", 429).error() == errc::rate_limited);
+  CHECK(decoded("insufficient_quota", 429).error() == errc::rate_limited);
+  CHECK(decoded(R"({"error":{"code":"insufficient_quota"}})", 500).error() == errc::server_error);
+}
+
 TEST_CASE("a redirect's error says where it points, without the query") {
   http_response response;
   response.status = 308;

@@ -187,4 +187,6 @@ TEST_CASE("refusals of an embeddings endpoint have the codes that those of an LL
   CHECK(code(400) == errc::bad_request);
   CHECK(code(429) == errc::rate_limited);
   CHECK(code(503) == errc::server_error);
+  CHECK(code_of(decoded(R"({"error":{"code":"insufficient_quota"}})", 1, 429).error()) ==
+        errc::authentication);
 }

@@ -1,5 +1,6 @@
 // Reading OpenAI completions: results where the promise is kept, errors that say where it is not.
 #include <chainmail/errors.hpp>
+#include <chainmail/http/rate_limit_headers.hpp>
 #include <chainmail/llm/openai_codec.hpp>
 #include <chainmail/llm/openai_reply.hpp>
 
@@ -95,7 +96,10 @@ caf::expected<llm_result> decode(const openai_call& call, http_response& respons
   openai_reply reply{response, endpoint, options};
   if (auto error = reply.parse())
     return error;
-  return reader{call, endpoint, reply}.result();
+  auto result = reader{call, endpoint, reply}.result();
+  if (result)
+    result->limits = rate_limits(response);
+  return result;
 }
 
 } // namespace chainmail

@@ -1,5 +1,6 @@
 // The parts of OpenAI replies that all requests share: usage, and errors in whichever shape.
 #include <chainmail/errors.hpp>
+#include <chainmail/http/rate_limit_headers.hpp>
 #include <chainmail/http/retry_after.hpp>
 #include <chainmail/llm/openai_reply.hpp>
 
@@ -60,7 +61,8 @@ caf::error openai_reply::malformed(const std::string& what) const {
 }
 
 caf::error openai_reply::failure(errc code, std::string sentence) const {
-  return make_failure(code, std::move(sentence), {response_.status, endpoint_});
+  return make_failure(
+      code, std::move(sentence), {response_.status, endpoint_, {}, rate_limits(response_)});
 }
 
 /// Secrets go first: a cut might leave a part of one.
@@ -127,14 +129,21 @@ std::string openai_reply::server_message() const {
   return harmless(text_member(json_, "message"));
 }
 
-bool openai_reply::is_content_filter() const {
+std::string_view openai_reply::error_member(const char* name) const {
   if (json_.HasParseError())
-    return false;
+    return {};
   auto* error = member(json_, "error");
-  if (error == nullptr)
-    return false;
-  auto code = text_member(*error, "code");
+  return error == nullptr ? std::string_view{} : text_member(*error, name);
+}
+
+bool openai_reply::is_content_filter() const {
+  auto code = error_member("code");
   return code == "content_filter" || code == "content_policy_violation";
+}
+
+bool openai_reply::is_out_of_quota() const {
+  constexpr std::string_view spent = "insufficient_quota";
+  return error_member("code") == spent || error_member("type") == spent;
 }
 
 caf::error openai_reply::refused() const {
@@ -156,6 +165,10 @@ caf::error openai_reply::refused() const {
   } else if (status == 408) {
     code = errc::timed_out;
     sentence = "the endpoint gave up waiting";
+  } else if (status == 429 && is_out_of_quota()) {
+    code = errc::authentication; // waiting does not help
+    sentence = "the account has no quota left";
+    advice = "; check its plan and billing";
   } else if (status == 429) {
     code = errc::rate_limited;
     sentence = "the endpoint's rate limit is reached";
@@ -171,7 +184,8 @@ caf::error openai_reply::refused() const {
   if (auto said = server_message(); !said.empty())
     sentence += ": " + said;
   return make_failure(code, sentence + advice,
-      {status, endpoint_, retry_after(response_, std::chrono::system_clock::now())});
+      {status, endpoint_, retry_after(response_, std::chrono::system_clock::now()),
+          rate_limits(response_)});
 }
 
 } // namespace chainmail

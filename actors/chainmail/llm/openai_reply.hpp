@@ -57,7 +57,10 @@ public:
 private:
   [[nodiscard]] caf::error refused() const;
   [[nodiscard]] std::string server_message() const;
+  /// Empty without such a text in the body's "error".
+  [[nodiscard]] std::string_view error_member(const char* name) const;
   [[nodiscard]] bool is_content_filter() const;
+  [[nodiscard]] bool is_out_of_quota() const;
 
   http_response& response_;
   const std::string& endpoint_;
