@@ -1,0 +1,115 @@
+// The supervisor: passes mail on, and restarts.
+#include <chainmail/caf/alarm.hpp>
+#include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/restart_policy.hpp>
+#include <chainmail/caf/supervisor.hpp>
+#include <chainmail/errors.hpp>
+#include <chainmail/type_ids.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <stdexcept>
+#include <string>
+
+namespace chainmail {
+
+namespace {
+
+bool is_on_purpose(const caf::error& reason) {
+  return !reason || reason == caf::exit_reason::normal || reason == caf::exit_reason::user_shutdown;
+}
+
+struct supervisor_state {
+  static constexpr const char* name = "chainmail.supervisor";
+
+  supervisor_state(caf::event_based_actor* self_ptr, caf::actor first,
+      std::function<caf::actor()> how, const char* of)
+    : self(self_ptr), start(std::move(how)), who(of) {
+    policy.starts(self->clock().now());
+    take(std::move(first));
+  }
+
+  caf::behavior make_behavior() {
+    self->set_default_handler(
+        [this](caf::scheduled_actor*, caf::message& content) { return pass_on(content); });
+    self->set_down_handler([this](caf::down_msg& down) {
+      if (running && running.address() == down.source)
+        on_down(std::move(down.reason));
+    });
+    self->set_exit_handler([this](caf::exit_msg& message) {
+      if (running)
+        self->send_exit(running, message.reason);
+      self->quit(std::move(message.reason));
+    });
+    // Nobody sends this, but an actor without any handler is over.
+    return {[](turn_atom) {}};
+  }
+
+  /// The same sender and the same message ID: the answer does not pass through here.
+  caf::skippable_result pass_on(caf::message& content) {
+    auto* mail = self->current_mailbox_element();
+    if (running)
+      caf::actor_cast<caf::abstract_actor*>(running)->enqueue(
+          compat::make_element(mail->sender, mail->mid, std::move(content)), self->context());
+    else if (mail->mid.is_request())
+      return make_failure(errc::unavailable,
+          std::string{who} + " crashed and is being started again; try again in a while");
+    return caf::delegated<caf::message>{};
+  }
+
+  void take(caf::actor actor) {
+    running = std::move(actor);
+    self->monitor(running);
+  }
+
+  void on_down(caf::error reason) {
+    running = nullptr;
+    if (is_on_purpose(reason))
+      self->quit(std::move(reason));
+    else
+      on_crash();
+  }
+
+  void on_crash() {
+    auto now = self->clock().now();
+    if (auto when = policy.crashed(now); when > now)
+      restart.at(when);
+    else
+      start_another();
+  }
+
+  void start_another() {
+    policy.starts(self->clock().now());
+    caf::actor another;
+    try {
+      another = start();
+    } catch (...) { // whatever it was, the next one may work
+    }
+    if (another)
+      take(std::move(another));
+    else
+      on_crash(); // waits, since it has just started one
+  }
+
+  caf::event_based_actor* self;
+  std::function<caf::actor()> start;
+  const char* who;
+  caf::actor running;
+  restart_policy policy;
+  alarm restart{self, [this] { start_another(); }};
+};
+
+} // namespace
+
+caf::actor spawn_supervisor(
+    caf::actor_system& system, std::function<caf::actor()> start, const char* name) {
+  auto first = start();
+  if (!first)
+    throw std::invalid_argument{std::string{name} + " cannot be supervised: there is no actor"};
+  return system.spawn<caf::stateful_actor<supervisor_state>>(
+      std::move(first), std::move(start), name);
+}
+
+} // namespace chainmail
