@@ -47,7 +47,38 @@ answer refusal_answer(unsigned status, std::string_view message, std::string_vie
   return error_answer(status, message, "invalid_request_error", {}, code);
 }
 
+/// What a fault says in place of the answer; empty where it spoils the answer in other ways.
+std::optional<answer> fault_answer(fault kind) {
+  switch (kind) {
+  case fault::rate_limited:
+    return error_answer(429, "Rate limit reached (simulated fault). Please try again later.",
+        "requests", {}, "rate_limit_exceeded");
+  case fault::server_error:
+    return error_answer(500, "The server had an error (simulated fault).", "server_error");
+  case fault::unavailable:
+    return error_answer(503, "The engine is overloaded (simulated fault).", "server_error");
+  case fault::reset:
+  case fault::hang:
+    return answer{};
+  default:
+    return std::nullopt;
+  }
+}
+
 } // namespace
+
+std::uint64_t& counter_of(stats& counted, const plan& decided) {
+  switch (decided.becomes) {
+  case outcome::refused:
+    return counted.refused;
+  case outcome::rate_limited:
+    return counted.rate_limited;
+  case outcome::outage:
+    return counted.outage;
+  default:
+    return counted.answered[static_cast<std::size_t>(decided.kind)];
+  }
+}
 
 std::string http_text(const answer& what, bool keep_alive, std::string_view extra_fields) {
   std::string text;
@@ -70,7 +101,12 @@ endpoint::endpoint(const options& opts)
   : behaviour_(opts),
     responder_(opts.seed, opts.models),
     api_key_(opts.api_key),
-    retry_after_(opts.retry_after) {
+    retry_after_(opts.retry_after),
+    retry_after_as_date_(opts.retry_after_as_date),
+    outage_(opts.outage),
+    outage_resets_(opts.outage_resets) {
+  if (opts.requests_per_minute > 0 || opts.tokens_per_minute > 0)
+    limits_.emplace(opts);
 }
 
 plan endpoint::decide(const request_view& request, const stats& counted) {
@@ -78,17 +114,28 @@ plan endpoint::decide(const request_view& request, const stats& counted) {
   bool is_post = request.method == "POST";
   plan result;
   result.is_counted = where.to != route::endpoint::stats;
-  if (is_post)
+  if (result.is_counted)
+    result.call = calls_.see(request.idempotency_key);
+  if (is_post && is_in_outage(request.received)) {
+    result.becomes = outcome::outage;
+    result.kind = outage_resets_ ? fault::reset : fault::unavailable;
+  } else if (is_post) {
     result.kind = behaviour_.next_fault();
-  auto what = answer_for(result.kind, request, where, counted);
-  result.is_refused = result.kind == fault::ok && what.status != 200;
-  bool is_early = what.status / 100 == 4 || result.kind == fault::unavailable;
+  }
+  std::string fields;
+  auto what = answer_for(result, fields, request, where, counted);
+  bool is_early = what.status / 100 == 4 || result.kind == fault::unavailable ||
+                  result.becomes == outcome::outage;
   if (is_post && !is_early)
     result.latency = behaviour_.next_latency();
   if (result.kind == fault::invalid_json)
     what.body.resize(what.body.size() / 2);
   result.keep_alive = request.keep_alive && result.kind != fault::truncated;
-  result.text = http_text(what, result.keep_alive, extra_fields(what, where));
+  if (what.status == 405)
+    fields = takes_post(where) ? "Allow: POST\r\n" : "Allow: GET\r\n";
+  if (limits_)
+    fields += limits_->fields(request.received);
+  result.text = http_text(what, result.keep_alive, fields);
   result.body_size = what.body.size();
   if (request.method == "HEAD") {
     result.text.resize(result.text.size() - result.body_size);
@@ -97,22 +144,45 @@ plan endpoint::decide(const request_view& request, const stats& counted) {
   return result;
 }
 
-answer endpoint::answer_for(
-    fault kind, const request_view& request, const route& where, const stats& counted) {
-  switch (kind) {
-  case fault::rate_limited:
-    return error_answer(429, "Rate limit reached (simulated fault). Please try again later.",
-        "requests", {}, "rate_limit_exceeded");
-  case fault::server_error:
-    return error_answer(500, "The server had an error (simulated fault).", "server_error");
-  case fault::unavailable:
-    return error_answer(503, "The engine is overloaded (simulated fault).", "server_error");
-  case fault::reset:
-  case fault::hang:
-    return {};
-  default:
-    return answer_normally(request, where, counted);
+bool endpoint::is_in_outage(time_point now) {
+  if (!first_post_)
+    first_post_ = now;
+  auto since = now - *first_post_;
+  return is_out_ || (since >= outage_.from && since < outage_.until);
+}
+
+/// What a fault hits has passed the limits before, unless the fault is that the endpoint is too busy.
+answer endpoint::answer_for(plan& result, std::string& fields, const request_view& request,
+    const route& where, const stats& counted) {
+  auto faulty = fault_answer(result.kind);
+  if (result.kind == fault::rate_limited)
+    fields = retry_after_field(retry_after_);
+  bool is_turned_away = result.becomes == outcome::outage || result.kind == fault::rate_limited ||
+                        result.kind == fault::unavailable;
+  bool is_limited = limits_ && !is_turned_away && request.method == "POST" && takes_post(where) &&
+                    has_key(request);
+  if (faulty && !is_limited)
+    return std::move(*faulty);
+  // The limit of requests comes first: whoever is over it does not make the server think.
+  auto excess = is_limited ? limits_->refuse_request(request.received) : std::nullopt;
+  answer normal;
+  if (!excess) {
+    normal = answer_normally(request, where, counted);
+    if (is_limited && normal.status == 200)
+      excess = limits_->accept(normal.tokens, request.received);
   }
+  if (excess) {
+    result.kind = fault::ok;
+    result.becomes = outcome::rate_limited;
+    // The header by which OpenAI's clients learn that trying again is of no use.
+    fields = excess->wait ? retry_fields(*excess->wait) : "x-should-retry: false\r\n";
+    return std::move(excess->what);
+  }
+  if (faulty)
+    return std::move(*faulty);
+  if (result.kind == fault::ok && normal.status != 200)
+    result.becomes = outcome::refused;
+  return normal;
 }
 
 answer endpoint::answer_normally(
@@ -138,12 +208,19 @@ answer endpoint::answer_normally(
   }
 }
 
-std::string endpoint::extra_fields(const answer& what, const route& where) const {
-  if (what.status == 429)
-    return "Retry-After: " + std::to_string(retry_after_.count()) + "\r\n";
-  if (what.status == 405)
-    return takes_post(where) ? "Allow: POST\r\n" : "Allow: GET\r\n";
-  return {};
+std::string endpoint::retry_after_field(std::chrono::nanoseconds wait) const {
+  using namespace std::chrono;
+  auto text = retry_after_as_date_ ? http_date(system_clock::now() + wait)
+                                   : std::to_string(ceil<seconds>(wait).count());
+  return "Retry-After: " + text + "\r\n";
+}
+
+std::string endpoint::retry_fields(std::chrono::nanoseconds wait) const {
+  using namespace std::chrono;
+  auto fields = retry_after_field(wait);
+  if (!retry_after_as_date_)
+    fields += "retry-after-ms: " + std::to_string(ceil<milliseconds>(wait).count()) + "\r\n";
+  return fields;
 }
 
 bool endpoint::has_key(const request_view& request) const {

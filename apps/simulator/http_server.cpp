@@ -146,6 +146,7 @@ public:
 
   const tcp::endpoint& address() const { return address_; }
   stats snapshot() const { return counters_.read(); }
+  void set_outage(bool is_on) { endpoint_.set_outage(is_on); }
 
 private:
   // -- listening --------------------------------------------------------------
@@ -258,15 +259,17 @@ private:
     client.received = steady_clock::now();
     if (input.capacity() > 4 * shortest_read)
       input.shrink_to_fit();
-    co_return decide(parser.get());
+    co_return decide(parser.get(), client.received);
   }
 
-  plan decide(const parser_type::value_type& request) {
+  plan decide(const parser_type::value_type& request, steady_clock::time_point received) {
     request_view seen{.method = view(request.method_string()), .target = view(request.target())};
     seen.body = request.body();
     seen.authorization = view(request[http::field::authorization]);
     seen.api_key = view(request["api-key"]);
+    seen.idempotency_key = view(request["idempotency-key"]);
     seen.keep_alive = request.keep_alive();
+    seen.received = received;
     return endpoint_.decide(seen, counters_.read());
   }
 
@@ -330,8 +333,10 @@ private:
 
   void begin(const plan& decided) {
     if (decided.is_counted)
-      counters_.change([](stats& s) {
+      counters_.change([&decided](stats& s) {
         ++s.requests;
+        s.distinct_calls += decided.call == call_novelty::first ? 1 : 0;
+        s.repeated_calls += decided.call == call_novelty::repeated ? 1 : 0;
         s.most_in_flight = std::max(s.most_in_flight, ++s.in_flight);
       });
   }
@@ -340,7 +345,7 @@ private:
     if (decided.is_counted)
       counters_.change([&decided](stats& s) {
         --s.in_flight;
-        ++(decided.is_refused ? s.refused : s.answered[static_cast<std::size_t>(decided.kind)]);
+        ++counter_of(s, decided);
       });
   }
 
@@ -380,6 +385,10 @@ std::string server::base_url() const {
 
 stats server::snapshot() const {
   return impl_->snapshot();
+}
+
+void server::set_outage(bool is_on) {
+  impl_->set_outage(is_on);
 }
 
 void server::stop() {

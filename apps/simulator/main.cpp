@@ -34,7 +34,15 @@ public:
         .add(script, "script", "what the first requests get, e.g. 429,429,ok,reset")
         .add<std::string>("fault", "KIND:RATE for the others, e.g. 429:0.1,reset:0.05")
         .add(api_key, "api-key", "the only key to accept (default: any or none)")
-        .add(models, "models", "the only models to accept, e.g. gpt-4,gpt-3.5-turbo");
+        .add(models, "models", "the only models to accept, e.g. gpt-4,gpt-3.5-turbo")
+        .add(requests_per_minute, "requests-per-minute", "most requests accepted in any minute")
+        .add(tokens_per_minute, "tokens-per-minute", "most tokens accepted in any minute")
+        .add(rate_window, "rate-window", "what stands for that minute, e.g. 2s (default: 60s)")
+        .add(retry_after, "retry-after", "what injected 429s ask for, in whole seconds, e.g. 2s")
+        .add(retry_after_date, "retry-after-date", "write Retry-After as an HTTP date")
+        .add(slow, "slow", "SHARE:FACTOR: that share takes FACTOR times the latency, e.g. 0.05:20")
+        .add(outage, "outage", "FROM..TO after the first POST, all get 503, e.g. 5s..25s")
+        .add(outage_resets, "outage-resets", "connection resets in the outage in place of 503");
   }
 
   std::uint16_t port = 0;
@@ -44,6 +52,14 @@ public:
   std::string script;
   std::string api_key;
   std::string models;
+  std::uint64_t requests_per_minute = 0;
+  std::uint64_t tokens_per_minute = 0;
+  caf::timespan rate_window = std::chrono::minutes(1);
+  caf::timespan retry_after = std::chrono::seconds(1);
+  bool retry_after_date = false;
+  std::string slow;
+  std::string outage;
+  bool outage_resets = false;
 };
 
 std::vector<std::string> split(std::string_view list) {
@@ -67,6 +83,16 @@ sim::options to_options(const config& cfg, std::string_view faults) {
   result.fault_rates = sim::parse_fault_rates(faults);
   result.api_key = cfg.api_key;
   result.models = split(cfg.models);
+  result.requests_per_minute = cfg.requests_per_minute;
+  result.tokens_per_minute = cfg.tokens_per_minute;
+  result.rate_window = std::chrono::duration_cast<std::chrono::milliseconds>(cfg.rate_window);
+  result.retry_after = std::chrono::ceil<std::chrono::seconds>(cfg.retry_after);
+  result.retry_after_as_date = cfg.retry_after_date;
+  if (!cfg.slow.empty())
+    result.slow = sim::parse_slow_share(cfg.slow);
+  if (!cfg.outage.empty())
+    result.outage = sim::parse_outage(cfg.outage);
+  result.outage_resets = cfg.outage_resets;
   return result;
 }
 
@@ -107,7 +133,8 @@ int run(std::vector<std::string> arguments) {
   auto ok = counted.answered_with(sim::fault::ok);
   std::cout << "chainmail-simulator: stopped after " << counted.requests << " requests: " << ok
             << " answered, " << counted.all_answered() - ok << " with an injected fault, "
-            << counted.refused << " refused, " << counted.aborted << " aborted by the client"
+            << counted.refused << " refused, " << counted.rate_limited << " over a rate limit, "
+            << counted.outage << " in an outage, " << counted.aborted << " aborted by the client"
             << std::endl;
   return EXIT_SUCCESS;
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
 
 namespace chainmail::simulator {
@@ -53,16 +54,38 @@ void for_each_item(std::string_view text, Visit visit) {
   }
 }
 
+std::optional<double> parse_number(std::string_view text) {
+  double number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size())
+    return std::nullopt;
+  return number;
+}
+
 fault_rate parse_fault_rate(std::string_view text) {
   auto colon = text.find(':');
   if (colon == std::string_view::npos)
     throw std::invalid_argument("a fault rate is KIND:RATE, such as 429:0.1; got " + quoted(text));
-  auto number = text.substr(colon + 1);
-  double rate = 0;
-  auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), rate);
-  if (error != std::errc{} || end != number.data() + number.size())
+  auto rate = parse_number(text.substr(colon + 1));
+  if (!rate)
     throw std::invalid_argument("the rate in " + quoted(text) + " is not a number");
-  return {parse_fault(text.substr(0, colon)), rate};
+  return {parse_fault(text.substr(0, colon)), *rate};
+}
+
+/// Empty for what is no time from 0 to a day.
+std::optional<std::chrono::milliseconds> parse_time(std::string_view text) {
+  struct unit {
+    std::string_view name;
+    double ms;
+  };
+  for (auto [name, ms] : {unit{"ms", 1}, unit{"s", 1'000}, unit{"min", 60'000}}) {
+    if (!text.ends_with(name))
+      continue;
+    auto number = parse_number(text.substr(0, text.size() - name.size()));
+    if (number && *number >= 0 && *number * ms <= 86'400'000)
+      return std::chrono::milliseconds(std::llround(*number * ms));
+  }
+  return std::nullopt;
 }
 
 void check_rates(const std::vector<fault_rate>& rates) {
@@ -76,6 +99,15 @@ void check_rates(const std::vector<fault_rate>& rates) {
   if (sum > 1 + 1e-9)
     throw std::invalid_argument(
         "the fault rates add up to " + std::to_string(sum) + ", which is more than 1");
+}
+
+void check_slow(const slow_share& slow) {
+  if (!(slow.share >= 0 && slow.share <= 1))
+    throw std::invalid_argument(
+        "the slow share must be from 0 to 1; got " + std::to_string(slow.share));
+  if (!(slow.factor >= 1 && slow.factor <= 1e6))
+    throw std::invalid_argument("the factor of the slow share must be from 1 to 1000000; got " +
+                                std::to_string(slow.factor));
 }
 
 } // namespace
@@ -97,6 +129,31 @@ std::vector<fault_rate> parse_fault_rates(std::string_view text) {
   return rates;
 }
 
+slow_share parse_slow_share(std::string_view text) {
+  auto colon = std::min(text.find(':'), text.size());
+  auto share = parse_number(text.substr(0, colon));
+  auto factor = parse_number(text.substr(std::min(colon + 1, text.size())));
+  if (!share || !factor)
+    throw std::invalid_argument(
+        "a slow share is SHARE:FACTOR, such as 0.05:20; got " + quoted(text));
+  slow_share slow{*share, *factor};
+  check_slow(slow);
+  return slow;
+}
+
+outage_time parse_outage(std::string_view text) {
+  constexpr std::string_view dots = "..";
+  auto at = std::min(text.find(dots), text.size());
+  auto from = parse_time(text.substr(0, at));
+  auto until = parse_time(text.substr(std::min(at + dots.size(), text.size())));
+  if (!from || !until || *from >= *until)
+    throw std::invalid_argument(
+        "an outage is FROM..TO within a day, such as 5s..25s (units: ms, s, "
+        "min), FROM before TO; got " +
+        quoted(text));
+  return {*from, *until};
+}
+
 // -- draws --------------------------------------------------------------------
 
 behaviour::behaviour(const options& opts)
@@ -104,12 +161,18 @@ behaviour::behaviour(const options& opts)
     rates_(opts.fault_rates),
     median_(opts.latency),
     sigma_(opts.sigma),
+    slow_(opts.slow),
     random_(opts.seed) {
   check_rates(rates_);
   if (median_.count() < 0)
     throw std::invalid_argument("the latency must not be negative");
   if (!(sigma_ >= 0 && sigma_ <= 10))
     throw std::invalid_argument("sigma must be from 0 to 10");
+  check_slow(slow_);
+  if (slow_.share > 0 && median_.count() == 0)
+    throw std::invalid_argument("a slow share needs a latency that it can multiply; set one");
+  if (opts.outage.from.count() < 0 || opts.outage.until < opts.outage.from)
+    throw std::invalid_argument("an outage must not end before it begins, nor begin before 0");
   if (opts.retry_after.count() < 0)
     throw std::invalid_argument("retry_after must not be negative");
 }
@@ -129,10 +192,12 @@ fault behaviour::next_fault() {
 }
 
 std::chrono::nanoseconds behaviour::next_latency() {
-  if (sigma_ == 0 || median_.count() == 0)
+  if ((sigma_ == 0 && slow_.share == 0) || median_.count() == 0)
     return median_;
   constexpr std::chrono::duration<double, std::nano> longest = std::chrono::hours(1);
-  double factor = std::exp(sigma_ * std::normal_distribution<>{}(random_));
+  double factor = sigma_ == 0 ? 1 : std::exp(sigma_ * std::normal_distribution<>{}(random_));
+  if (slow_.share > 0 && std::uniform_real_distribution<>{}(random_) < slow_.share)
+    factor *= slow_.factor;
   auto drawn = std::min(longest, std::chrono::duration<double, std::nano>(median_) * factor);
   return std::chrono::duration_cast<std::chrono::nanoseconds>(drawn);
 }

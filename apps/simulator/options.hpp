@@ -37,6 +37,18 @@ struct fault_rate {
   double rate; ///< share of the requests, from 0 to 1
 };
 
+/// A share of the requests takes `factor` times its latency.
+struct slow_share {
+  double share = 0; ///< from 0 to 1
+  double factor = 1;
+};
+
+/// From when to when POST requests fail, counted from the first of them; `until` is not included.
+struct outage_time {
+  std::chrono::milliseconds from{0};
+  std::chrono::milliseconds until{0};
+};
+
 struct options {
   /// A loopback address; the simulator serves nothing else.
   std::string host = "127.0.0.1";
@@ -46,6 +58,8 @@ struct options {
   std::chrono::microseconds latency{0};
   /// 0: every answer takes `latency`; above: log-normal around it, with this sigma.
   double sigma = 0;
+  /// Which requests are slow is drawn by the seed.
+  slow_share slow;
   std::uint64_t seed = 0;
   /// What happens to the first POST requests, in order of arrival. Then `fault_rates` decide.
   std::vector<fault> script;
@@ -54,7 +68,19 @@ struct options {
   std::string api_key;
   /// Empty: any model is accepted.
   std::vector<std::string> models;
+  /// What injected 429s say. Those of the limits below say how long it really takes.
   std::chrono::seconds retry_after{1};
+  /// Every Retry-After is an HTTP date, and there is no retry-after-ms.
+  bool retry_after_as_date = false;
+  /// Most requests and tokens accepted in any stretch of `rate_window`; 0: no limit. They hold for
+  /// the whole server, not for each key and model.
+  std::uint64_t requests_per_minute = 0;
+  std::uint64_t tokens_per_minute = 0;
+  /// Stands for the minute, so that tests need not wait for one.
+  std::chrono::milliseconds rate_window{60'000};
+  outage_time outage;
+  /// Requests in an outage get a connection reset instead of 503, also in one of set_outage().
+  bool outage_resets = false;
 };
 
 /// Reads "429,429,ok,reset".
@@ -65,6 +91,14 @@ std::vector<fault> parse_script(std::string_view text);
 /// @throws std::invalid_argument with a sentence for the user, also when the rates add up to more
 /// than 1
 std::vector<fault_rate> parse_fault_rates(std::string_view text);
+
+/// Reads "0.05:20", a share and a factor.
+/// @throws std::invalid_argument with a sentence for the user
+slow_share parse_slow_share(std::string_view text);
+
+/// Reads "5s..25s"; the units are ms, s and min.
+/// @throws std::invalid_argument with a sentence for the user
+outage_time parse_outage(std::string_view text);
 
 /// Draws what happens to each request. Equal options give equal draws.
 class behaviour {
@@ -81,6 +115,7 @@ private:
   std::vector<fault_rate> rates_;
   std::chrono::nanoseconds median_;
   double sigma_;
+  slow_share slow_;
   std::mt19937_64 random_;
 };
 

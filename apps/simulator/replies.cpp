@@ -190,9 +190,10 @@ answer responder::complete(std::string_view json, std::string_view deployment) t
     }
   }
   out.EndArray();
-  put_usage(out, (request.prompt_bytes + 3) / 4, tokens);
+  auto prompt_tokens = std::uint64_t{(request.prompt_bytes + 3) / 4};
+  put_usage(out, prompt_tokens, tokens);
   out.EndObject();
-  return {200, text_of(buffer)};
+  return {200, text_of(buffer), prompt_tokens + tokens};
 } catch (const refusal& refused) {
   return to_answer(refused);
 }
@@ -227,9 +228,10 @@ answer responder::chat(std::string_view json, std::string_view deployment) try {
     out.EndObject();
   }
   out.EndArray();
-  put_usage(out, (request.prompt_bytes + 3) / 4, tokens);
+  auto prompt_tokens = std::uint64_t{(request.prompt_bytes + 3) / 4};
+  put_usage(out, prompt_tokens, tokens);
   out.EndObject();
-  return {200, text_of(buffer)};
+  return {200, text_of(buffer), prompt_tokens + tokens};
 } catch (const refusal& refused) {
   return to_answer(refused);
 }
@@ -267,7 +269,7 @@ answer responder::embed_inputs(std::string_view json, std::string_view deploymen
   put(out, "total_tokens", tokens);
   out.EndObject();
   out.EndObject();
-  return {200, text_of(buffer)};
+  return {200, text_of(buffer), tokens};
 } catch (const refusal& refused) {
   return to_answer(refused);
 }

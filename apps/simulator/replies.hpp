@@ -14,6 +14,7 @@ namespace chainmail::simulator {
 struct answer {
   unsigned status = 200;
   std::string body;
+  std::uint64_t tokens = 0; ///< the total of its usage
 };
 
 /// OpenAI's error shape. An empty `param` or `code` becomes null.

@@ -27,6 +27,10 @@ public:
   std::string base_url() const; ///< "http://127.0.0.1:PORT/v1"
   stats snapshot() const;       ///< callable from any thread, also after stop()
 
+  /// While it is on, every POST request that arrives gets 503 at once, or a reset if the options say
+  /// so. Requests that wait for their answer get it. Callable from any thread.
+  void set_outage(bool is_on);
+
   /// Closes every connection, whatever it waits for. Returns when the thread has ended.
   void stop();
 

@@ -24,9 +24,13 @@ std::string to_json(const stats& counted) {
     number(to_string(static_cast<fault>(kind)).data(), counted.answered[kind]);
   json.EndObject();
   number("refused", counted.refused);
+  number("rate_limited", counted.rate_limited);
+  number("outage", counted.outage);
   number("aborted", counted.aborted);
   number("in_flight", counted.in_flight);
   number("most_in_flight", counted.most_in_flight);
+  number("distinct_calls", counted.distinct_calls);
+  number("repeated_calls", counted.repeated_calls);
   number("connections_accepted", counted.connections_accepted);
   number("connections_open", counted.connections_open);
   number("most_connections_open", counted.most_connections_open);
