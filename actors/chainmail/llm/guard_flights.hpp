@@ -1,0 +1,131 @@
+// The calls that a guard has under way, who waits for each, and when to look at one again.
+#pragma once
+
+#include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/llm/policies/circuit_breaker.hpp>
+#include <chainmail/llm/policies/retry_policy.hpp>
+#include <chainmail/messages.hpp>
+
+#include <caf/typed_response_promise.hpp>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace chainmail {
+
+/// One call under way, for all who asked for it.
+struct flight {
+  using time_point = deadline::clock::time_point;
+
+  struct waiter {
+    call_id id;
+    deadline due;
+    caf::typed_response_promise<llm_result> caller;
+  };
+
+  /// An attempt that is not answered yet.
+  struct outstanding {
+    /// Its place in `attempts`.
+    size_t index = 0;
+    call_id id;
+    /// Of whom it was asked.
+    size_t target = 0;
+    circuit_breaker::pass pass;
+    permit granted;
+  };
+
+  llm_request request;
+  /// The ID, tenant and priority of the first who asked; due when the last of them wants it.
+  call_context context;
+  /// What others find it by; empty for a call of its own.
+  std::string key;
+  std::vector<waiter> waiters;
+  time_point begin;
+  size_t target = 0;
+  retry_state retries;
+  std::vector<attempt> attempts;
+  std::vector<outstanding> live;
+  /// The last attempt that was no hedge.
+  size_t primary = 0;
+  uint64_t hedges = 0;
+  /// Asked for and not answered yet.
+  size_t permits_wanted = 0;
+  bool is_over = false;
+
+  /// What a flight's timers are for.
+  enum purpose : size_t { next_attempt, hedge, late_waiter };
+
+  std::array<uint32_t, 3> timer_stamps{};
+};
+
+using flight_ptr = std::shared_ptr<flight>;
+
+/// All of them.
+class flight_table {
+public:
+  using time_point = flight::time_point;
+
+  /// A new flight with its first waiter. `key` may be empty.
+  flight_ptr start(llm_request request, call_context context, std::string key,
+      caf::typed_response_promise<llm_result> caller, time_point now);
+
+  /// The flight under way for a key, or null.
+  [[nodiscard]] flight_ptr find(const std::string& key) const;
+
+  /// One more who waits. The flight goes on until the last of them wants it.
+  void join(const flight_ptr& to, const call_context& context,
+      caf::typed_response_promise<llm_result> caller);
+
+  /// Takes those out who wait under this ID (a step of zero: under its root), and tells them `why`.
+  /// The result is the flights that nobody waits for any more.
+  std::vector<flight_ptr> leave(const call_id& id, const caf::error& why);
+
+  /// Takes those out whose deadline has passed, if the flight goes on for others.
+  void drop_late_waiters(const flight_ptr& from, time_point now);
+
+  /// Answers all who wait, and forgets the flight.
+  void land(const flight_ptr& done, const caf::expected<llm_result>& answer);
+
+  [[nodiscard]] std::vector<flight_ptr> all() const;
+  [[nodiscard]] size_t size() const { return by_id_.size(); }
+
+  // -- timers ---------------------------------------------------------------------
+
+  /// Looks at the flight again at that time. A later call for the same purpose replaces it.
+  void wake(const flight_ptr& what, flight::purpose purpose, time_point at);
+
+  void drop_timer(flight& of, flight::purpose purpose) { ++of.timer_stamps[purpose]; }
+
+  struct due_timer {
+    flight_ptr what;
+    flight::purpose purpose;
+  };
+
+  /// The next timer that is due, removed.
+  std::optional<due_timer> pop_due(time_point now);
+
+  /// When to call pop_due next.
+  [[nodiscard]] time_point next_wake() const { return timers_.next(); }
+
+private:
+  struct timer {
+    std::weak_ptr<flight> what;
+    flight::purpose purpose;
+    uint32_t stamp;
+  };
+
+  static bool is_live(const timer& x);
+  void forget(const flight::waiter& who, const flight* in);
+
+  /// By who waits: a shared flight has several entries.
+  std::unordered_multimap<call_id, flight_ptr> by_id_;
+  std::unordered_map<std::string, std::weak_ptr<flight>> by_key_;
+  deadline_heap<timer> timers_;
+};
+
+} // namespace chainmail

@@ -1,0 +1,53 @@
+// What a guard knows of one of its targets.
+#pragma once
+
+#include <chainmail/llm/guarded.hpp>
+#include <chainmail/llm/policies/usage_estimate.hpp>
+
+#include <optional>
+#include <string>
+
+namespace chainmail {
+
+/// A target with its own breaker, hedging and estimates.
+class guard_target_state {
+public:
+  using time_point = deadline::clock::time_point;
+
+  guard_target_state(guard_target of, const guard_options& options);
+
+  guard_target target;
+  std::optional<circuit_breaker> breaker;
+  std::optional<hedge_policy> hedge;
+
+  /// Whether its attempts need a permit.
+  [[nodiscard]] bool asks_limiter() const { return has_limiter_ && knows_limits_; }
+
+  /// The target's name and the model that this request is for: for attempts and for errors, and
+  /// what its limits are counted under.
+  [[nodiscard]] std::string name_for(const llm_request& request) const;
+
+  /// Tokens that the request will likely use.
+  [[nodiscard]] int64_t estimate(const llm_request& request) const;
+
+  /// Leave to make an attempt, or nothing while the breaker is open. Each is followed by one of the
+  /// three below.
+  std::optional<circuit_breaker::pass> allow(time_point now);
+
+  void answered(circuit_breaker::pass pass, const llm_result& result, time_point now);
+
+  /// `is_cut_short`: the attempt had less time than its call.
+  void failed(circuit_breaker::pass pass, errc code, bool is_cut_short, const error_detail& detail,
+      time_point now);
+
+  /// The attempt was not made.
+  void abandoned(circuit_breaker::pass pass, time_point now);
+
+private:
+  std::string usual_name_;
+  usage_estimate usage_;
+  bool has_limiter_;
+  bool knows_limits_;
+};
+
+} // namespace chainmail

@@ -1,0 +1,39 @@
+// Estimates of token usage.
+#include <chainmail/llm/policies/usage_estimate.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace chainmail {
+
+int64_t usage_estimate::of(const llm_request& request, const llm_parameters& defaults) const {
+  const auto& own = request.parameters;
+  const auto& model = own.model ? own.model : defaults.model;
+  std::string_view name = model ? std::string_view{*model} : std::string_view{};
+  size_t prompt = 0;
+  for (const auto& text : request.prompts)
+    prompt += counter_->count(text, name);
+  for (const auto& message : request.messages)
+    prompt += counter_->count(message.content, name) + 4; // OpenAI's count: 3 and the role
+  auto count = std::max<uint64_t>(request.prompts.size(), 1) *
+               std::max(own.n.value_or(defaults.n.value_or(1)),
+                   own.best_of.value_or(defaults.best_of.value_or(1)));
+  const auto& limit = own.max_tokens ? own.max_tokens : defaults.max_tokens;
+  auto each = completion_tokens_;
+  if (limit)
+    each = has_learned_ ? std::min(each, static_cast<double>(*limit)) : static_cast<double>(*limit);
+  constexpr double most = 1e12;
+  auto completions = std::clamp(std::ceil(each) * static_cast<double>(count), 0.0, most);
+  return static_cast<int64_t>(prompt) + static_cast<int64_t>(completions);
+}
+
+void usage_estimate::learn(size_t completions, const token_usage& used) {
+  if (used.completion_tokens <= 0 || completions == 0)
+    return;
+  auto each = static_cast<double>(used.completion_tokens) / static_cast<double>(completions);
+  constexpr double weight = 0.05;
+  completion_tokens_ = has_learned_ ? (1 - weight) * completion_tokens_ + weight * each : each;
+  has_learned_ = true;
+}
+
+} // namespace chainmail

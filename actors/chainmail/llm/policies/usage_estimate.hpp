@@ -1,0 +1,31 @@
+// How many tokens a request will likely use, learned from those before it.
+#pragma once
+
+#include <chainmail/llm.hpp>
+#include <chainmail/llm/token_counter.hpp>
+
+#include <cstdint>
+#include <memory>
+
+namespace chainmail {
+
+/// Counts the prompt with a token_counter, and expects as long a completion as the last ones had.
+/// Reserving max_tokens instead would leave most of a limit unused: few completions are that long.
+class usage_estimate {
+public:
+  explicit usage_estimate(std::shared_ptr<token_counter> counter) : counter_(std::move(counter)) {}
+
+  /// Prompt and completions. `defaults` fill what the request leaves open.
+  [[nodiscard]] int64_t of(const llm_request& request, const llm_parameters& defaults) const;
+
+  /// Takes what one request really used. Usage without completion tokens teaches nothing.
+  void learn(size_t completions, const token_usage& used);
+
+private:
+  std::shared_ptr<token_counter> counter_;
+  /// Of one completion, over about the last 20 requests. OpenAI's own default limit to begin with.
+  double completion_tokens_ = 16;
+  bool has_learned_ = false;
+};
+
+} // namespace chainmail
