@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chainmail/caf/main.hpp>
+#include <chainmail/caf/supervisor.hpp>
 #include <chainmail/chains/conversation_chain.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/chains/llm_math_chain.hpp>

@@ -329,6 +329,79 @@ TEST_CASE("a pool whose workers all died goes on") {
   }
 }
 
+namespace {
+
+/// Kills a worker, and waits until it is gone.
+void kill(engine_room& room, const caf::actor_addr& worker) {
+  auto alive = caf::actor_cast<caf::actor>(worker);
+  REQUIRE(alive);
+  caf::scoped_actor self{room.system};
+  self->monitor(alive);
+  caf::anon_send_exit(alive, caf::exit_reason::kill);
+  self->receive([](const caf::down_msg&) {});
+}
+
+} // namespace
+
+TEST_CASE("an engine of one worker survives that worker's death") {
+  raw_server server{[](raw_connection& client) {
+    while (auto request = client.read_request()) {
+      if (request->target() == "/hang")
+        client.wait_for_close();
+      client.send(ok_reply("x"));
+    }
+  }};
+  engine_room room{with(1)};
+  auto worker = room.fetch(get(server.url())).answered_by();
+  auto calls = room.fetch_all(std::vector<http_job>(5, {get(server.url("/hang")), due_in(1min)}));
+  REQUIRE(eventually([&] { return server.request_count() == 6; }));
+  auto start = clock::now();
+  kill(room, worker);
+  for (auto& call : calls) {
+    REQUIRE(!call.answer());
+    CHECK(code_of(to_failure(call.answer().error(), "the engine")) == errc::shut_down);
+    CHECK(call.over_at() - start < promptly);
+    CHECK(call.answers() == 1);
+  }
+  // The engine hears of it soon, not necessarily before this thread does.
+  REQUIRE(eventually(
+      [&] { return static_cast<bool>(room.fetch(get(server.url()), due_in(1min)).answer()); }));
+  CHECK(room.fetch(get(server.url())).answered_by() != worker);
+}
+
+TEST_CASE("workers that die again and again are replaced ever later, and calls refused meanwhile") {
+  raw_server server{[](raw_connection& client) {
+    while (client.read_request())
+      client.send(ok_reply("x"));
+  }};
+  engine_room room{with(1)};
+  auto begin = clock::now();
+  for (auto deaths = 0; deaths < 3; ++deaths) {
+    std::optional<http_call> answered;
+    REQUIRE(eventually([&] {
+      auto call = room.fetch(get(server.url()), due_in(1min));
+      if (!call.answer())
+        return false;
+      answered = call;
+      return true;
+    }));
+    kill(room, answered->answered_by());
+  }
+  // The first was replaced at once, the second after 100 ms; for the third it takes 200 ms.
+  CHECK(clock::now() - begin >= 100ms);
+  errc refused = errc::none;
+  CHECK(eventually([&] {
+    auto call = room.fetch(get(server.url()), due_in(1min));
+    if (call.answer())
+      return true;
+    if (call.code() == errc::unavailable)
+      refused = errc::unavailable;
+    return false;
+  }));
+  CHECK(refused == errc::unavailable);
+  CHECK(clock::now() - begin >= 300ms);
+}
+
 // -- files ----------------------------------------------------------------------------
 
 TEST_CASE("an engine leaves no file open, whatever became of its calls") {

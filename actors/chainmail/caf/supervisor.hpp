@@ -25,12 +25,12 @@ caf::actor spawn_supervisor(
 /// whether it is safe.
 ///
 /// Told to exit, the supervisor tells its actor and quits; killed, it leaves the actor to finish
-/// what it holds. An actor that ends on purpose (exit_reason::normal or user_shutdown) is not started again,
-/// and the supervisor ends with it. Both go when nobody has the handle any more. So `start` must not hold it,
-/// and what `start` gives away must not either.
+/// what it holds. An actor that ends on purpose (exit_reason::normal or user_shutdown) is not
+/// started again, and the supervisor ends with it. Both go when nobody has the handle any more, so
+/// neither `start` nor what it spawns may hold it.
 ///
-/// `name` stands in errors: "the LLM client". It is not copied. The actor of a chain would lose the
-/// description that it gives without being asked by message.
+/// `name` stands in errors: "the LLM client". It is not copied. Not for chains: the handle would not
+/// give their description without being asked by message.
 /// @throws whatever the first `start` throws; later, throwing is as good as crashing.
 /// @throws std::invalid_argument when the first `start` gives no actor.
 template <class Handle>

@@ -1,5 +1,6 @@
 // The pool of HTTP workers: fills the first, spreads what is more, and replaces the dead.
 #include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/restart_policy.hpp>
 #include <chainmail/http/http.hpp>
 #include <chainmail/http/http_worker.hpp>
 
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <stdexcept>
 #include <thread>
-#include <utility>
 #include <vector>
 
 namespace chainmail {
@@ -27,6 +27,9 @@ struct http_pool_state {
     http_actor worker;
     std::shared_ptr<worker_load> load;
     size_t capacity = 0;
+    restart_policy policy;
+    /// When it may be employed again, if it is not.
+    restart_policy::clock::time_point ready;
   };
 
   http_pool_state(http_actor::pointer self_ptr, http_options opts, size_t capacity)
@@ -37,15 +40,17 @@ struct http_pool_state {
       members[i].capacity = (capacity + members.size() - 1 - i) / members.size();
       members[i].load = std::make_shared<worker_load>(0);
     }
-    employ(members.front()); // the others when they are needed
+    // At once, for the spawner to hear if it fails. The others when they are needed.
+    employ(members.front());
   }
 
   http_actor::behavior_type make_behavior() {
     self->set_down_handler([this](const caf::down_msg& down) {
       for (auto& m : members)
         if (m.worker && m.worker.address() == down.source) {
-          m.worker = nullptr; // replaced when it is needed, so that a crash cannot spin
+          m.worker = nullptr; // replaced when it is needed
           m.load = std::make_shared<worker_load>(0);
+          m.ready = m.policy.crashed(self->clock().now());
         }
     });
     self->set_exit_handler([this](caf::exit_msg& message) {
@@ -78,40 +83,48 @@ struct http_pool_state {
   /// Delegates: the answer does not pass through the pool.
   template <class... Ts>
   caf::result<http_response> hand_over(Ts&&... xs) {
-    auto* worker = choose();
-    if (worker == nullptr)
-      return make_failure(errc::connection_failed, "no HTTP worker runs and none can be started; "
-                                                   "no file descriptor may be left (ulimit -n)");
+    auto* chosen = choose();
+    if (chosen == nullptr)
+      return make_failure(errc::unavailable, "no HTTP worker runs and none can be started now; try "
+                                             "again in a while. If it stays so, no file descriptor "
+                                             "may be left (ulimit -n)");
+    chosen->load->fetch_add(1, std::memory_order_relaxed);
     auto caller = self->make_response_promise<http_response>();
-    return caller.delegate(*worker, std::forward<Ts>(xs)...);
+    return caller.delegate(chosen->worker, std::forward<Ts>(xs)...);
   }
 
-  /// The first worker that has little to do, else the one with the fewest calls, with one more
-  /// counted. When that cannot be started, one that runs; null without one.
-  http_actor* choose() {
-    auto has_little = [](const member& m) {
-      return m.load->load() < std::min(calls_for_one, m.capacity);
-    };
-    auto load_of = [](const member& m) { return m.load->load(); };
-    auto best = std::ranges::find_if(members, has_little);
-    if (best == members.end())
-      best = std::ranges::min_element(members, {}, load_of);
-    if (!best->worker) {
+  /// One that runs, started if need be; null when none does.
+  member* choose() {
+    auto* best = least_busy();
+    while (best != nullptr && !best->worker) {
       try {
         employ(*best);
       } catch (const std::exception&) {
-        best = std::ranges::min_element(members, {}, [&](const member& m) {
-          return std::pair{!m.worker, load_of(m)};
-        });
-        if (!best->worker)
-          return nullptr;
+        best->ready = best->policy.crashed(self->clock().now());
+        best = least_busy();
       }
     }
-    best->load->fetch_add(1, std::memory_order_relaxed);
-    return &best->worker;
+    return best;
+  }
+
+  /// The first that has little to do, else the one with the fewest calls; null when no worker runs
+  /// and it is too early to start one.
+  member* least_busy() {
+    auto now = self->clock().now();
+    member* result = nullptr;
+    for (auto& m : members) {
+      if (!m.worker && m.ready > now)
+        continue;
+      if (m.load->load() < std::min(calls_for_one, m.capacity))
+        return &m;
+      if (result == nullptr || m.load->load() < result->load->load())
+        result = &m;
+    }
+    return result;
   }
 
   void employ(member& m) {
+    m.policy.starts(self->clock().now());
     m.load = std::make_shared<worker_load>(0);
     m.worker = spawn_http_worker(self->system(), options, m.capacity, m.load);
     self->monitor(m.worker);
@@ -135,8 +148,6 @@ http_actor spawn_http(caf::actor_system& system, http_options options) {
   auto capacity = capacity_of(options);
   if (options.workers == 0)
     options.workers = capacity > http_pool_state::calls_for_one ? usual_workers() : 1;
-  if (options.workers == 1)
-    return spawn_http_worker(system, options, capacity, nullptr);
   return system.spawn<caf::stateful_actor<http_pool_state, http_actor::impl>>(
       std::move(options), capacity);
 }

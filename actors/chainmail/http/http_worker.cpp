@@ -129,10 +129,7 @@ struct http_worker_state {
       self->post_turn();
   }
 
-  void count_down() const {
-    if (load)
-      load->fetch_sub(1, std::memory_order_relaxed);
-  }
+  void count_down() const { load->fetch_sub(1, std::memory_order_relaxed); }
 
   actor_type* self;
   std::shared_ptr<worker_load> load;

@@ -15,7 +15,7 @@ namespace chainmail {
 /// one over, the worker down when it answers; nobody else sends to a pool's worker.
 using worker_load = std::atomic<size_t>;
 
-/// Spawns a worker with its own thread, for `capacity` exchanges at once. `load` may be null.
+/// Spawns a worker with its own thread, for `capacity` exchanges at once. `load` is counted down.
 http_actor spawn_http_worker(caf::actor_system& system, const http_options& options,
     size_t capacity, std::shared_ptr<worker_load> load);
 
