@@ -238,6 +238,18 @@ TEST_CASE_METHOD(
   CHECK(log->cancelled.size() == 2);
 }
 
+TEST_CASE_METHOD(
+    fixture, "a chain that is killed has its steps cancelled, and its caller answered") {
+  auto chain = spawn_fan(2);
+  auto got = call(chain, {}, time.context());
+  REQUIRE(log->calls.size() == 2);
+  caf::anon_send_exit(chain, caf::exit_reason::kill);
+  time.settle();
+  CHECK(got->answers == 1);
+  CHECK(code_of(to_failure(got->error, "the chain")) == errc::shut_down);
+  CHECK(log->cancelled.size() == 2);
+}
+
 // -- deadlines --------------------------------------------------------------------
 
 TEST_CASE_METHOD(fixture, "a job whose deadline has passed is not started") {

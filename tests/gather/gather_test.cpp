@@ -7,6 +7,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <set>
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -159,6 +161,18 @@ TEST_CASE_METHOD(fixture, "cancel ends the gather and every call it has outstand
   CHECK((*got->result)[1].ok());
   CHECK((*got->result)[2].error == errc::cancelled);
   CHECK(log->cancelled == std::vector{context.id.child(0), context.id.child(2)});
+}
+
+TEST_CASE_METHOD(fixture, "a gather that is killed has its outstanding calls cancelled") {
+  auto context = time.context();
+  auto got = start(numbers(3), {}, context);
+  answer(1);
+  time.settle();
+  caf::anon_send_exit(gather, caf::exit_reason::kill);
+  time.settle();
+  CHECK(got->answers == 1);
+  CHECK(std::set(log->cancelled.begin(), log->cancelled.end()) ==
+        std::set{context.id.child(0), context.id.child(2)});
 }
 
 TEST_CASE_METHOD(fixture, "cancel of one gather leaves the others alone") {

@@ -19,8 +19,10 @@ chain_job::chain_job(chain_jobs& all, uint64_t number, values given, call_contex
 }
 
 chain_job::~chain_job() {
-  if (!is_over_)
-    all_.under_way_.erase({context_.id, number_});
+  if (is_over_)
+    return;
+  all_.under_way_.erase({context_.id, number_});
+  cancel_steps();
 }
 
 bool chain_job::begin_step(uint64_t step, const caf::strong_actor_ptr& to) {
@@ -60,10 +62,15 @@ void chain_job::fail_by_exception(const char* what) {
   fail(make_failure(errc::internal, std::string{"the chain failed: "} + what));
 }
 
-/// Steps that are still outstanding are of no use to anyone.
 void chain_job::end() {
   is_over_ = true;
   all_.under_way_.erase({context_.id, number_});
+  cancel_steps();
+}
+
+/// Those that are still outstanding are of no use to anyone. Without a sender: this may run while
+/// the actor's state is being destroyed.
+void chain_job::cancel_steps() {
   for (const auto& [step, to] : outstanding_)
     compat::anon_send(caf::actor_cast<caf::actor>(to), cancel_atom_v, context_.id.child(step));
   outstanding_.clear();

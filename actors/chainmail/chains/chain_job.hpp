@@ -25,7 +25,8 @@ public:
   chain_job(chain_jobs& all, uint64_t number, values given, call_context context,
       caf::typed_response_promise<values> caller);
 
-  /// A job that nobody holds any more has no answer coming: CAF tells its caller so.
+  /// A job that nobody holds any more has no answer coming: CAF tells its caller so, and its steps
+  /// are cancelled. Such are those of a chain that was killed.
   ~chain_job();
 
   chain_job(const chain_job&) = delete;
@@ -72,6 +73,7 @@ public:
 private:
   void fail_by_exception(const char* what);
   void end();
+  void cancel_steps();
   bool begin_step(uint64_t step, const caf::strong_actor_ptr& to);
 
   chain_jobs& all_;

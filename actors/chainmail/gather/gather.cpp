@@ -15,6 +15,20 @@ namespace {
 struct gather_job {
   using clock = deadline::clock;
 
+  gather_job() = default;
+  gather_job(const gather_job&) = delete;
+  gather_job& operator=(const gather_job&) = delete;
+
+  /// Of a gather that was killed, the calls are cancelled. Without a sender: its state is being
+  /// destroyed.
+  ~gather_job() {
+    if (answered)
+      return;
+    for (size_t index = 0; index < next; ++index)
+      if (!is_over[index])
+        compat::anon_send(chain, cancel_atom_v, context.id.child(index));
+  }
+
   chain_actor chain;
   std::vector<values> inputs;
   gather_options options;
