@@ -24,8 +24,14 @@
 #include <chainmail/gather/calls.hpp>
 #include <chainmail/gather/gather.hpp>
 #include <chainmail/http/http.hpp>
+#include <chainmail/limits/leasing_limiter.hpp>
+#include <chainmail/limits/rate_limiter.hpp>
+#include <chainmail/llm/guarded.hpp>
+#include <chainmail/llm/llm_settings.hpp>
 #include <chainmail/llm/openai_client.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
+#include <chainmail/llm/spawn_llm.hpp>
+#include <chainmail/llm/sqlite_cache.hpp>
 #include <chainmail/llm/token_counter.hpp>
 #include <chainmail/memory/memory.hpp>
 #include <chainmail/messages.hpp>

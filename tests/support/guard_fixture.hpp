@@ -44,6 +44,7 @@ struct guard_fixture {
     if (guard)
       caf::anon_send_exit(guard, caf::exit_reason::user_shutdown);
     time.settle();
+    time.advance(std::chrono::hours{1}); // replies that are still on their way
   }
 
   guard_target target(std::shared_ptr<fake_llm_script> script, std::string name) {

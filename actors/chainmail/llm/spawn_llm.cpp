@@ -64,7 +64,7 @@ llm_actor spawn_llm(caf::actor_system& system, http_actor http, llm_config confi
   options.single_flight = config.single_flight;
   options.cache = config.cache;
   if (!config.cache_file.empty())
-    options.store = spawn_sqlite_cache(system, {config.cache_file});
+    options.store = spawn_sqlite_cache(system, {.path = config.cache_file});
   options.limits_are_known = config.limiter || are_known(config.limits);
   options.limiter = config.limiter;
   if (!options.limiter) {

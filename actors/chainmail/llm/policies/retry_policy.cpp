@@ -73,12 +73,13 @@ std::optional<caf::timespan> retry_policy::next(
     retry_state& state, const caf::error& why, time_point now, deadline due) {
   auto code = code_of(why);
   auto is_rate_limited = code == errc::rate_limited;
+  auto was_sent = code != errc::unavailable;
   auto& count = is_rate_limited ? state.rate_limited : state.failures;
   ++count;
   if (!is_retryable(code) || due.has_passed(now))
     return std::nullopt;
   if (is_rate_limited ? count > options_.max_rate_limited
-                      : count >= options_.max_attempts || budget_ < 1)
+                      : count >= options_.max_attempts || (was_sent && budget_ < 1))
     return std::nullopt;
   auto detail = detail_of(why);
   auto asked =
@@ -89,7 +90,7 @@ std::optional<caf::timespan> retry_policy::next(
     delay = std::max(delay, back_off(count));
   if (delay >= due.at - now)
     return std::nullopt;
-  if (!is_rate_limited)
+  if (!is_rate_limited && was_sent)
     budget_ -= 1;
   return delay;
 }

@@ -64,6 +64,7 @@ public:
   ///   callers do not come back all at once. Without one, or with one of zero, it backs off by the
   ///   number of 429s. It spends nothing of the budget: the endpoint is well.
   /// - Others back off by the number of failures, but not for less than a Retry-After (of a 503).
+  ///   errc::unavailable, for which nothing was sent, spends nothing of the budget either.
   std::optional<caf::timespan> next(
       retry_state& state, const caf::error& why, time_point now, deadline due);
 
