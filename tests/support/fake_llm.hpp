@@ -59,7 +59,6 @@ struct fake_llm_state {
     script->calls.push_back({request, context, self->clock().now()});
     auto reply = script->reply();
     auto caller = self->make_response_promise<llm_result>();
-    held.emplace_back(context.id, caller);
     auto answer = [caller, reply, result = script->like]() mutable {
       if (!caller.pending())
         return;
@@ -68,9 +67,14 @@ struct fake_llm_state {
       result.completions.assign(1, {reply.text, "stop"});
       caller.deliver(std::move(result));
     };
-    if (reply.delay.count() == 0)
+    if (reply.delay.count() == 0) {
       answer();
-    else if (reply.delay != caf::timespan{caf::infinite})
+      return caller;
+    }
+    // A promise holds its requester, even when it was kept.
+    std::erase_if(held, [](const auto& x) { return !x.second.pending(); });
+    held.emplace_back(context.id, caller);
+    if (reply.delay != caf::timespan{caf::infinite})
       compat::run_at(self, self->clock().now() + reply.delay,
           [keep = llm_actor{self}, answer]() mutable { answer(); });
     return caller;
