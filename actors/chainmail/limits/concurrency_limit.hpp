@@ -1,45 +1,40 @@
-// How many calls may be in flight at once.
+// How many calls may be in flight at an endpoint that does not say what it can take.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
+#include <limits>
 
 namespace chainmail {
 
-/// Either a number that was configured, or one that follows what the endpoint takes: additive
-/// increase, multiplicative decrease. The latter knows no limit until the first 429.
+/// Additive increase, multiplicative decrease (Chiu and Jain 1989), as TCP does. There is no limit
+/// until the endpoint refuses a call. It never goes back to none: whatever waits by then would go
+/// out at once. Instead it grows as long as it is what calls wait for.
 class concurrency_limit {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// 0 for one that adapts.
-  explicit concurrency_limit(uint64_t fixed) : fixed_(fixed) {}
+  /// One crowd of refusals is one decrease.
+  static constexpr std::chrono::seconds between_decreases{1};
 
-  [[nodiscard]] bool has_room(uint64_t in_flight) const {
-    auto most = limit();
-    return most == 0 || in_flight < most;
-  }
+  /// At least 1.
+  [[nodiscard]] uint64_t limit() const { return limit_; }
 
-  /// A call was answered: one more at once for each window of them, until there were twice as many
-  /// as when the endpoint first complained; then there is no limit again.
-  void answered();
+  [[nodiscard]] bool is_limited() const { return limit_ != none; }
 
-  /// Halves what was in flight, this call included; at most once a second, as the calls that were
-  /// sent together fail together.
-  void rate_limited(uint64_t in_flight, time_point now);
+  /// A call was refused; `in_flight` counts it.
+  void on_refusal(uint64_t in_flight, time_point now);
 
-  /// 0 for none.
-  [[nodiscard]] uint64_t limit() const {
-    return fixed_ != 0 ? fixed_ : static_cast<uint64_t>(adapted_);
-  }
+  /// A call was answered; `in_flight` counts it.
+  void on_success(uint64_t in_flight);
 
 private:
-  uint64_t fixed_;
-  /// 0 for no limit.
-  double adapted_ = 0;
-  double peak_ = 0;
-  std::optional<time_point> halved_at_;
+  static constexpr auto none = std::numeric_limits<uint64_t>::max();
+
+  uint64_t limit_ = none;
+  /// Answers since the limit changed last.
+  uint64_t successes_ = 0;
+  time_point next_decrease_ = time_point::min();
 };
 
 } // namespace chainmail

@@ -1,130 +1,179 @@
-// Virtual time, and who starts first in it.
+// Tags of tenants, and places of their calls.
 #include <chainmail/limits/fair_queue.hpp>
 
 #include <algorithm>
+#include <cassert>
+#include <utility>
 
 namespace chainmail {
 
-fair_queue::tenant_queue& fair_queue::queue_of(const std::string& tenant) {
-  auto found = tenants_.find(tenant);
-  if (found != tenants_.end())
-    return found->second;
-  forget_idle();
-  auto& queue = tenants_[tenant];
-  queue.name = tenant;
-  queue.weight = weight_of_(tenant);
-  queue.start = now_;
-  return queue;
+namespace {
+
+/// What a newcomer's estimate looks at.
+constexpr size_t most_looked_at = 64;
+
+void add(work& sum, const work& x) {
+  sum.requests += x.requests;
+  sum.tokens += x.tokens;
 }
 
-/// Tenants without entries and without debt need not be remembered.
-void fair_queue::forget_idle() {
-  constexpr size_t few = 1'000;
-  if (tenants_.size() >= few && tenants_.size() > 2 * active_.size())
-    std::erase_if(
-        tenants_, [this](const auto& x) { return x.second.levels.empty() && x.second.start <= now_; });
+/// What is granted of a call at least.
+work least_of(const work& wanted) {
+  return {1, (wanted.tokens + wanted.requests - 1) / wanted.requests};
 }
 
-void fair_queue::activate(tenant_queue& queue) {
-  queue.start = std::max(queue.start, now_);
-  active_.emplace(queue.start, &queue.name);
-  active_weight_ += queue.weight;
+void subtract(work& sum, const work& x) {
+  sum.requests -= x.requests;
+  sum.tokens -= x.tokens;
 }
 
-void fair_queue::push(const std::string& tenant, const entry& what) {
-  auto& queue = queue_of(tenant);
-  if (queue.levels.empty())
-    activate(queue);
-  auto& at = queue.levels[what.priority];
-  if (!at.entries.emplace(order_of(what), what).second)
-    return;
-  ++size_;
-  auto tokens = static_cast<double>(what.tokens);
-  at.permits += what.permits;
-  at.tokens += tokens;
-  permits_ += what.permits;
-  tokens_ += tokens;
-}
+} // namespace
 
-bool fair_queue::remove(const std::string& tenant, const entry& what) {
-  auto found = tenants_.find(tenant);
-  if (found == tenants_.end())
-    return false;
-  auto& queue = found->second;
-  auto at = queue.levels.find(what.priority);
-  if (at == queue.levels.end())
-    return false;
-  auto entry_at = at->second.entries.find(order_of(what));
-  if (entry_at == at->second.entries.end())
-    return false;
-  const auto& gone = entry_at->second;
-  auto tokens = static_cast<double>(gone.tokens);
-  at->second.permits -= gone.permits;
-  at->second.tokens -= tokens;
-  permits_ -= gone.permits;
-  tokens_ -= tokens;
-  at->second.entries.erase(entry_at);
-  --size_;
-  if (at->second.entries.empty())
-    queue.levels.erase(at);
-  if (queue.levels.empty()) {
-    active_.erase({queue.start, &queue.name});
-    active_weight_ = active_.empty() ? 0 : active_weight_ - queue.weight;
+fair_queue::tenants::pointer fair_queue::tenant_of(const std::string& name) {
+  auto [found, is_new] = tenants_.try_emplace(name);
+  auto* who = &*found;
+  if (is_new) {
+    who->second.tag = now_;
+    if (auto weight = weights_->find(name); weight != weights_->end())
+      who->second.weight = weight->second;
+    idle_.emplace(now_, who);
   }
+  return who;
+}
+
+void fair_queue::set_tag(tenants::pointer who, double tag) {
+  auto& among = who->second.waiting.empty() ? idle_ : active_;
+  auto node = among.extract({who->second.tag, who});
+  who->second.tag = tag;
+  node.value().first = tag;
+  among.insert(std::move(node));
+}
+
+void fair_queue::push(item what) {
+  auto* who = tenant_of(what.tenant);
+  auto& t = who->second;
+  if (t.waiting.empty()) {
+    auto node = idle_.extract({t.tag, who});
+    t.tag = std::max(t.tag, now_);
+    node.value().first = t.tag;
+    active_.insert(std::move(node));
+    active_weight_ += t.weight;
+  }
+  place where{{what.priority, what.is_retry}, ++arrivals_};
+  t.waiting.emplace(where, what.id);
+  auto least = least_of(what.wanted);
+  add(t.sums[where.of], least);
+  add(t.sum, least);
+  t.most_tokens = std::max(t.most_tokens, least.tokens);
+  auto id = what.id;
+  items_.emplace(id, entry{std::move(what), where, who});
+}
+
+const fair_queue::item& fair_queue::front() const {
+  assert(!empty());
+  return items_.find(active_.begin()->second->second.waiting.begin()->second)->second.what;
+}
+
+void fair_queue::take_out(std::unordered_map<uint64_t, entry>::iterator found) {
+  auto* who = found->second.owner;
+  auto& t = who->second;
+  auto rank_sum = t.sums.find(found->second.where.of);
+  auto least = least_of(found->second.what.wanted);
+  subtract(rank_sum->second, least);
+  if (rank_sum->second.requests == 0)
+    t.sums.erase(rank_sum);
+  subtract(t.sum, least);
+  t.waiting.erase(found->second.where);
+  if (t.waiting.empty()) {
+    t.most_tokens = 1;
+    idle_.insert(active_.extract({t.tag, who}));
+    active_weight_ -= t.weight;
+  }
+  items_.erase(found);
+  forget_idle();
+}
+
+fair_queue::item fair_queue::pop(int64_t tokens) {
+  auto* who = active_.begin()->second;
+  auto found = items_.find(who->second.waiting.begin()->second);
+  auto result = std::move(found->second.what);
+  found->second.what.wanted = result.wanted;
+  set_tag(who, who->second.tag + static_cast<double>(tokens) / who->second.weight);
+  advance(tokens);
+  take_out(found);
+  return result;
+}
+
+void fair_queue::advance(int64_t tokens) {
+  now_ = std::max(
+      now_ + static_cast<double>(tokens) / active_weight_, std::max(now_, active_.begin()->first));
+}
+
+bool fair_queue::erase(uint64_t id) {
+  auto found = items_.find(id);
+  if (found == items_.end())
+    return false;
+  take_out(found);
   return true;
 }
 
-fair_queue::next_entry fair_queue::front() const {
-  if (active_.empty())
-    return {nullptr, nullptr};
-  const auto& queue = tenants_.find(*active_.begin()->second)->second;
-  return {&queue.name, &queue.levels.begin()->second.entries.begin()->second};
-}
-
-void fair_queue::pop(int64_t tokens) {
-  auto next = front();
-  if (next.what == nullptr)
-    return;
-  auto name = *next.tenant;
-  auto what = *next.what;
-  now_ = active_.begin()->first;
-  remove(name, what);
-  charge(name, std::max<int64_t>(tokens, 1));
-  if (active_.empty()) // with nobody to wait for, no debt is left
-    now_ = std::max(now_, tenants_.find(name)->second.start);
-}
-
-void fair_queue::charge(const std::string& tenant, int64_t tokens) {
-  auto found = tenants_.find(tenant);
+void fair_queue::charge(const std::string& name, int64_t tokens) {
+  auto found = tenants_.find(name);
   if (found == tenants_.end())
     return;
-  auto& queue = found->second;
-  auto is_active = !queue.levels.empty();
-  if (is_active)
-    active_.erase({queue.start, &queue.name});
-  queue.start += static_cast<double>(tokens) / queue.weight;
-  if (is_active)
-    active_.emplace(queue.start, &queue.name);
+  auto& t = found->second;
+  set_tag(&*found, t.tag + static_cast<double>(tokens) / t.weight);
 }
 
-fair_queue::work fair_queue::ahead_of(const std::string& tenant, int32_t priority) const {
-  work own;
+void fair_queue::forget_idle() {
+  if (active_.empty()) {
+    // Shares count while somebody waits.
+    idle_.clear();
+    tenants_.clear();
+    now_ = 0;
+    active_weight_ = 0;
+    return;
+  }
+  while (!idle_.empty() && (idle_.begin()->first <= now_ || idle_.size() > most_idle)) {
+    auto* who = idle_.begin()->second;
+    idle_.erase(idle_.begin());
+    tenants_.erase(tenants_.find(who->first));
+  }
+}
+
+work fair_queue::until_granted(const item& what) const {
+  auto result = what.wanted;
+  auto mine = tenants_.find(what.tenant);
+  auto tag = now_;
   auto weight = 1.0;
-  auto all_weight = active_weight_;
-  auto found = tenants_.find(tenant);
-  if (found != tenants_.end()) {
-    weight = found->second.weight;
-    for (const auto& [at, entries] : found->second.levels) {
-      if (at < priority)
+  if (auto w = weights_->find(what.tenant); w != weights_->end())
+    weight = w->second;
+  if (mine != tenants_.end()) {
+    tag = mine->second.waiting.empty() ? std::max(tag, mine->second.tag) : mine->second.tag;
+    size_t looked_at = 0;
+    for (const auto& [of, sum] : mine->second.sums) {
+      if (rank{what.priority, what.is_retry} < of || ++looked_at > most_looked_at)
         break;
-      own.permits += entries.permits;
-      own.tokens += entries.tokens;
+      add(result, sum);
     }
   }
-  if (found == tenants_.end() || found->second.levels.empty())
-    all_weight += weight;
-  auto others = all_weight / weight;
-  return {std::min(own.permits * others, permits_), std::min(own.tokens * others, tokens_)};
+  auto start = tag + static_cast<double>(result.tokens - what.wanted.tokens) / weight;
+  size_t looked_at = 0;
+  for (const auto& [other_tag, who] : active_) {
+    if (other_tag >= start || ++looked_at > most_looked_at)
+      break;
+    const auto& t = who->second;
+    if (mine != tenants_.end() && who == &*mine)
+      continue;
+    auto share = (start - other_tag) * t.weight;
+    if (share >= static_cast<double>(t.sum.tokens)) {
+      add(result, t.sum);
+    } else {
+      auto tokens = static_cast<int64_t>(share);
+      add(result, {tokens / t.most_tokens, tokens});
+    }
+  }
+  return result;
 }
 
 } // namespace chainmail

@@ -1,104 +1,125 @@
-// Who is next: tenants share by weight, and each has its own priorities.
+// Who goes next: tenants get tokens by their weights, and order their own calls by priority.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
-#include <utility>
+#include <unordered_map>
 
 namespace chainmail {
 
-/// Start-time fair queueing (Goyal, Vin, Cheng 1996) between tenants, by tokens: over any while in
-/// which they have work, they get tokens in proportion to their weights, however many calls or
-/// priorities they use. A tenant that had nothing to do saves nothing up. Within a tenant, higher
-/// priorities go first, then what is sent again, then what came first. Nobody is overtaken by a
-/// smaller one.
+/// Requests and the tokens that they will likely use.
+struct work {
+  int64_t requests = 0;
+  int64_t tokens = 0;
+};
+
+/// Weighted fair queueing by start tags (SFQ, Goyal et al. 1996) with the virtual time of WF2Q+
+/// (Bennett and Zhang 1996): it moves on with every grant, so that tenants who come new again and
+/// again do not hold up one who waits. Inside a tenant strictly by priority, then retries, then in
+/// order of arrival: what one tenant claims never delays another. Everything is O(log n).
 class fair_queue {
 public:
-  struct entry {
-    uint64_t ticket = 0;
+  struct item {
+    uint64_t id = 0;
+    std::string tenant;
     int32_t priority = 0;
     bool is_retry = false;
-    /// What else it stands for: permits of a lease.
-    uint32_t permits = 1;
-    int64_t tokens = 0;
+    /// Of both at least 1, for the sake of the order; at most 2^48 tokens.
+    work wanted;
   };
 
-  /// Of the work that would be done before a new entry's.
-  struct work {
-    double permits = 0;
-    double tokens = 0;
-  };
+  /// Weights are over 0; a tenant that has none has 1.
+  explicit fair_queue(const std::map<std::string, double>* weights) : weights_(weights) {}
+  fair_queue(const fair_queue&) = delete;
+  fair_queue& operator=(const fair_queue&) = delete;
+  fair_queue(fair_queue&&) = default;
+  fair_queue& operator=(fair_queue&&) = delete;
+  ~fair_queue() = default;
 
-  using weight_of = std::function<double(const std::string& tenant)>;
+  [[nodiscard]] size_t size() const { return items_.size(); }
+  [[nodiscard]] bool empty() const { return items_.empty(); }
 
-  explicit fair_queue(weight_of weights) : weight_of_(std::move(weights)) {}
+  /// The ID is new.
+  void push(item what);
 
-  void push(const std::string& tenant, const entry& what);
+  /// The one that goes next. Not when empty.
+  [[nodiscard]] const item& front() const;
 
-  /// False when it is not there.
-  bool remove(const std::string& tenant, const entry& what);
+  /// Takes the next one out and charges its tenant for the tokens that it really got.
+  item pop(int64_t tokens);
 
-  struct next_entry {
-    const std::string* tenant;
-    const entry* what;
-  };
+  /// Takes one out that goes without anything.
+  bool erase(uint64_t id);
 
-  /// Null pointers when nobody waits.
-  [[nodiscard]] next_entry front() const;
-
-  /// Takes the front out, and charges its tenant for `tokens`.
-  void pop(int64_t tokens);
-
-  /// Corrects what a tenant was charged.
+  /// A tenant used so many more tokens than it was charged for (or less, when negative).
   void charge(const std::string& tenant, int64_t tokens);
 
-  /// About how much goes before an entry of that tenant and priority that comes now; never more than
-  /// what waits.
-  [[nodiscard]] work ahead_of(const std::string& tenant, int32_t priority) const;
-
-  [[nodiscard]] size_t size() const { return size_; }
-
-  /// Tenants that it knows of.
-  [[nodiscard]] size_t remembered() const { return tenants_.size(); }
+  /// What will at least be granted until this item, not yet pushed, has been. Looks at a bounded
+  /// number of tenants and priorities, so it may be too low; it is never too high unless others give
+  /// up.
+  [[nodiscard]] work until_granted(const item& what) const;
 
 private:
-  using order = std::pair<bool, uint64_t>;
-
-  /// The entries of one priority, and what they add up to.
-  struct level {
-    std::map<order, entry> entries;
-    double permits = 0;
-    double tokens = 0;
+  /// Higher priorities, then retries.
+  struct rank {
+    int32_t priority;
+    bool is_retry;
+    friend bool operator<(const rank& x, const rank& y) {
+      return x.priority != y.priority ? x.priority > y.priority : x.is_retry && !y.is_retry;
+    }
   };
 
-  struct tenant_queue {
-    std::string name;
+  struct place {
+    rank of;
+    uint64_t arrival;
+    friend bool operator<(const place& x, const place& y) {
+      if (x.of < y.of)
+        return true;
+      return !(y.of < x.of) && x.arrival < y.arrival;
+    }
+  };
+
+  struct tenant {
     double weight = 1;
-    /// Virtual time at which its next entry starts.
-    double start = 0;
-    std::map<int32_t, level, std::greater<>> levels;
+    /// The virtual time at which its next call starts.
+    double tag = 0;
+    std::map<place, uint64_t> waiting;
+    /// Of what is granted at least.
+    std::map<rank, work> sums;
+    work sum;
+    /// Of one request, since somebody waits.
+    int64_t most_tokens = 1;
+  };
+  using tenants = std::unordered_map<std::string, tenant>;
+  using by_tag = std::set<std::pair<double, tenants::pointer>>;
+
+  struct entry {
+    item what;
+    place where;
+    tenants::pointer owner;
   };
 
-  tenant_queue& queue_of(const std::string& tenant);
-  void activate(tenant_queue& queue);
-  void forget_idle();
-  static order order_of(const entry& x) { return {!x.is_retry, x.ticket}; }
+  /// Idle tenants that are remembered because they are ahead of their share.
+  static constexpr size_t most_idle = 10'000;
 
-  weight_of weight_of_;
-  std::map<std::string, tenant_queue, std::less<>> tenants_;
-  /// Those with entries, by start.
-  std::set<std::pair<double, const std::string*>> active_;
-  double active_weight_ = 0;
-  double permits_ = 0;
-  double tokens_ = 0;
+  tenants::pointer tenant_of(const std::string& name);
+  void take_out(std::unordered_map<uint64_t, entry>::iterator found);
+  void set_tag(tenants::pointer who, double tag);
+  void advance(int64_t tokens);
+  void forget_idle();
+
+  const std::map<std::string, double>* weights_;
+  tenants tenants_;
+  by_tag active_;
+  by_tag idle_;
+  std::unordered_map<uint64_t, entry> items_;
   double now_ = 0;
-  size_t size_ = 0;
+  double active_weight_ = 0;
+  uint64_t arrivals_ = 0;
 };
 
 } // namespace chainmail

@@ -1,354 +1,359 @@
-// Leases: taken ahead, handed out one by one, reported together.
+// The leasing limiter actor: callers wait in the pools of their key and tenant.
 #include <chainmail/caf/alarm.hpp>
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
-#include <chainmail/caf/reply_table.hpp>
-#include <chainmail/limits/fair_queue.hpp>
+#include <chainmail/errors.hpp>
+#include <chainmail/limits/callers.hpp>
+#include <chainmail/limits/lease_pool.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 
-#include <deque>
+#include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <unordered_map>
+#include <utility>
 
 namespace chainmail {
 
 namespace {
 
+using time_point = lease_pool::time_point;
+
+constexpr size_t longest_name = 1'000;
+constexpr size_t most_permits = 100'000;
+constexpr size_t most_idle_pools = 1'000;
+constexpr int64_t most_tokens = int64_t{1} << 40;
+
+/// Reports go together: so late, or so many.
+constexpr std::chrono::milliseconds report_every{50};
+constexpr size_t reports_together = 32;
+
+caf::error central_is_gone() {
+  return make_failure(errc::unavailable,
+      "the central rate limiter is gone, and with it the leave to send requests: connect to it "
+      "again and spawn a new leasing limiter");
+}
+
 struct leasing_limiter_state {
   static constexpr const char* name = "chainmail.leasing_limiter";
 
-  using actor_type = hub_actor<rate_limiter_actor, leasing_limiter_state>;
-  using time_point = deadline::clock::time_point;
-
-  /// The most that one lease asks for, and how much of the recent past it provides for.
-  static constexpr uint32_t most_leased = 64;
-  static constexpr caf::timespan look_ahead = std::chrono::milliseconds{100};
-  /// What became of permits is told after so long, or after so many.
-  static constexpr caf::timespan report_after = std::chrono::milliseconds{50};
-  static constexpr uint32_t report_at = 32;
-
-  struct leased {
-    uint64_t id;
-    uint32_t left;
-    /// Reserved for each permit.
-    int64_t tokens;
-    time_point ends;
-  };
-
-  struct key_entry {
-    explicit key_entry(fair_queue::weight_of weights) : queue(std::move(weights)) {}
-
-    fair_queue queue;
-    std::deque<leased> stock;
-    bool has_asked = false;
-    /// Permits handed out in this look_ahead and in the one before it.
-    uint32_t recent = 0;
-    uint32_t before = 0;
-    int64_t usual_tokens = 0;
-    time_point since{};
-  };
-
-  struct waiter {
-    std::string key;
-    std::string tenant;
-    fair_queue::entry entry;
+  /// A question to the central limiter that was not answered yet.
+  struct open_question {
+    lease_pool::question what;
     call_id id;
+    bool is_cancelled = false;
+  };
+
+  struct pool_state {
+    lease_pool pool;
+    std::optional<open_question> asked;
+  };
+  /// By key and tenant.
+  using pools_map = std::map<std::pair<std::string, std::string>, pool_state>;
+
+  struct waiting_call {
+    pools_map::pointer of;
+    call_id id;
+    caf::actor_addr holder;
     caf::typed_response_promise<permit> caller;
   };
+  using waiting_map = std::unordered_map<uint64_t, waiting_call>;
 
-  struct held {
-    uint64_t lease;
-    int64_t tokens;
+  struct granted {
+    pools_map::pointer of;
+    lease_pool::grant what;
+    caf::actor_addr holder;
   };
+  using permits_map = std::unordered_map<uint64_t, granted>;
 
-  leasing_limiter_state(
-      actor_type* self_ptr, rate_limiter_actor from, rate_limiter_options opts)
-    : self(self_ptr), central(std::move(from)), options(std::move(opts)) {}
+  leasing_limiter_state(rate_limiter_actor::pointer self_ptr, rate_limiter_actor central_limiter,
+      leasing_options chosen)
+    : self(self_ptr), central(std::move(central_limiter)), options(chosen) {}
 
-  hub<rate_limiter_actor>::behavior_type make_behavior() {
-    self->monitor(central);
-    self->set_down_handler([this](const caf::down_msg&) {
-      is_gone = true;
-      reports.clear();
-      while (!waiters.empty())
-        refuse(waiters.begin()->first, gone());
+  rate_limiter_actor::behavior_type make_behavior() {
+    self->set_down_handler([this](const caf::down_msg& down) {
+      if (central && down.source == central.address())
+        on_central_down();
+      else
+        on_holder_down(down.source);
     });
+    self->monitor(central);
     return {
-        [this](acquire_atom, const demand& wanted, const call_context& context) {
-          return acquire(wanted, context);
+        [this](acquire_atom, const demand& what, const call_context& context) {
+          return wait(what, context);
         },
-        [this](settle_atom, uint64_t id, const permit_report& report) { settle(id, report); },
-        [](lease_atom, const lease_demand&, const call_context&) -> caf::result<lease> {
-          return make_failure(errc::unsupported,
-              "what is leased is not leased again: ask the limiter that it comes from");
+        [this](settle_atom, uint64_t id, const permit_report& report) {
+          if (auto found = permits.find(id); found != permits.end())
+            settle(found, report);
         },
-        [](settle_atom, const lease_report&) {},
-        [this](cancel_atom, const call_id& id) { cancel(id); },
-        [this](status_atom) { return status(); },
-        replies.on_reply(),
+        [this](lease_atom, lease_demand& what, call_context& context) -> caf::result<lease> {
+          if (!central)
+            return central_is_gone();
+          auto caller = self->make_response_promise<lease>();
+          return caller.delegate(central, lease_atom_v, std::move(what), std::move(context));
+        },
+        [this](settle_atom, const lease_report& report) {
+          if (central)
+            compat::send(self, central, settle_atom_v, report);
+        },
+        [this](cancel_atom, const call_id& id) {
+          for (auto number : who.waiting_as(id))
+            refuse(
+                number, make_failure(errc::cancelled, "the caller gave up waiting for a permit"));
+          if (central && id)
+            compat::send(self, central, cancel_atom_v, id);
+        },
+        [this](status_atom) -> caf::result<limiter_status> {
+          if (!central)
+            return central_is_gone();
+          auto caller = self->make_response_promise<limiter_status>();
+          return caller.delegate(central, status_atom_v);
+        },
     };
   }
 
-  // -- waiting ------------------------------------------------------------------------------
+  // -- waiting ---------------------------------------------------------------------------
 
-  caf::result<permit> acquire(const demand& wanted, const call_context& context) {
-    if (is_gone)
-      return gone();
-    if (context.due.has_passed(now()))
+  auto is_waiting() {
+    return [this](uint64_t number) { return waiting.contains(number); };
+  }
+
+  caf::result<permit> wait(const demand& what, const call_context& context) {
+    auto now = self->clock().now();
+    auto holder = self->current_sender();
+    if (!central)
+      return central_is_gone();
+    if (!holder)
+      return make_failure(errc::invalid_input,
+          "a permit must have a holder: send a request from an actor that waits for the answer");
+    if (what.key.size() > longest_name || context.tenant.size() > longest_name)
+      return make_failure(errc::invalid_input,
+          "the key or the tenant of a request has more than " + std::to_string(longest_name) +
+              " bytes: name the endpoint and the model, not the request");
+    if (context.due.has_passed(now))
       return make_failure(
-          errc::timed_out, "the deadline passed before the rate limiter was asked");
-    if (waiters.size() >= options.max_waiting)
-      return make_failure(errc::overloaded, std::to_string(waiters.size()) +
-                                                " calls wait for the rate limiter already");
-    auto& at = key_of(wanted.key);
+          errc::rate_limited, "the deadline had passed before a permit was asked for");
+    if (waiting.size() >= options.max_waiting || permits.size() >= most_permits)
+      return make_failure(
+          errc::overloaded, "the leasing limiter has as many requests as it takes (" +
+                                std::to_string(waiting.size()) + " wait, " +
+                                std::to_string(permits.size()) + " are out): try again later");
+    if (pools.size() > most_idle_pools)
+      timer.at(now + report_every); // which forgets those that are not used
+    auto number = next_number++;
+    auto* of = &*pools.try_emplace({what.key, context.tenant}).first;
     auto caller = self->make_response_promise<permit>();
-    fair_queue::entry entry{++last_ticket, context.priority, wanted.is_retry, 1,
-        std::clamp<int64_t>(wanted.tokens, 0, most_tokens)};
-    at.usual_tokens = entry.tokens;
-    waiters.emplace(
-        entry.ticket, waiter{wanted.key, context.tenant, entry, context.id, caller});
-    at.queue.push(context.tenant, entry);
-    hand_out(wanted.key, at, context.due);
-    if (waiters.contains(entry.ticket)) {
-      if (context.id)
-        by_id.emplace(context.id, entry.ticket);
-      if (!context.due.is_never()) {
-        dues.push(context.due.at, entry.ticket, waiters.size(),
-            [this](uint64_t x) { return waiters.contains(x); });
-        timer.at(dues.next());
-      }
+    waiting.emplace(number, waiting_call{of, context.id, holder->address(), caller});
+    who.add(number, context.id, holder);
+    while_waiting = self;
+    if (!context.due.is_never()) {
+      dues.push(context.due.at, number, waiting.size(), is_waiting());
+      timer.at(dues.next());
     }
+    of->second.pool.push({number, context.priority, what.is_retry,
+                             std::clamp<int64_t>(what.tokens, 1, most_tokens), context.due.at},
+        now);
+    serve(of);
     return caller;
   }
 
-  /// Serves who waits from the stock, and asks for more in time.
-  void hand_out(const std::string& key, key_entry& at, deadline due) {
-    give_back_ended(at);
-    if (now() - at.since >= look_ahead) {
-      at.before = now() - at.since < 2 * look_ahead ? at.recent : 0;
-      at.recent = 0;
-      at.since = now();
-    }
-    for (auto front = at.queue.front(); front.what != nullptr && !at.stock.empty();
-         front = at.queue.front()) {
-      auto& from = at.stock.front();
-      auto ticket = front.what->ticket;
-      at.queue.pop(front.what->tokens);
-      auto who = take(ticket);
-      out.emplace(ticket, held{from.id, from.tokens});
-      ++at.recent;
-      who.caller.deliver(permit{ticket});
-      if (--from.left == 0)
-        at.stock.pop_front();
-    }
-    ask(key, at, due);
+  /// Out of everything but its pool and its holder's list.
+  waiting_call take_out(waiting_map::iterator found) {
+    auto call = std::move(found->second);
+    who.stop_waiting(found->first, call.id);
+    waiting.erase(found);
+    if (waiting.empty())
+      while_waiting = nullptr;
+    return call;
   }
 
-  /// One lease at a time: for all who wait, and for as many as came lately.
-  void ask(const std::string& key, key_entry& at, deadline due) {
-    uint32_t in_stock = 0;
-    for (const auto& x : at.stock)
-      in_stock += x.left;
-    auto soon = std::max(at.recent, at.before);
-    if (at.has_asked || is_gone || (at.queue.size() == 0 && (soon < 2 || in_stock > soon / 2)))
+  void refuse(uint64_t number, caf::error why) {
+    auto found = waiting.find(number);
+    if (found == waiting.end())
       return;
-    auto wanted = static_cast<uint32_t>(
-        std::clamp<size_t>(at.queue.size() + soon - std::min(in_stock, soon), 1, most_leased));
-    auto front = at.queue.front();
+    auto call = take_out(found);
+    who.forget(number, call.holder);
+    call.of->second.pool.erase(number);
+    call.caller.deliver(std::move(why));
+    withdraw(call.of);
+  }
+
+  void serve(pools_map::pointer of) {
+    auto& pool = of->second.pool;
+    pool.return_unused(self->clock().now());
+    while (auto next = pool.next()) {
+      auto call = take_out(waiting.find(next->number));
+      permits.emplace(next->number, granted{of, *next, call.holder});
+      call.caller.deliver(permit{next->number});
+    }
+    if (of->second.asked)
+      withdraw(of);
+    else if (auto what = pool.wants(self->clock().now()))
+      ask(of, std::move(*what));
+    timer.at(pool.expires_at());
+  }
+
+  // -- asking ----------------------------------------------------------------------------
+
+  void ask(pools_map::pointer of, lease_pool::question what) {
+    if (!central)
+      return;
     call_context context;
-    auto tokens_each = at.usual_tokens;
-    if (front.what != nullptr) {
-      context.tenant = *front.tenant;
-      context.priority = front.what->priority;
-      auto waiting = at.queue.ahead_of(*front.tenant, std::numeric_limits<int32_t>::min());
-      if (waiting.permits >= 1)
-        tokens_each = static_cast<int64_t>(waiting.tokens / waiting.permits) + 1;
-    }
-    // Others may come to wait after the first has given up.
-    context.due = at.queue.size() == 1 ? due : deadline{};
-    at.has_asked = true;
-    replies.ask<lease>(
-        central, context.due,
-        [this, key](lease& got) { take_lease(key, got); },
-        [this, key](caf::error& why) { on_refused(key, why); }, lease_atom_v,
-        lease_demand{key, wanted, tokens_each * wanted}, context);
+    context.id = call_id::make();
+    context.due.at = what.due;
+    context.tenant = of->first.second;
+    context.priority = what.priority;
+    lease_demand wanted{of->first.first, what.permits, what.tokens};
+    of->second.asked = open_question{std::move(what), context.id};
+    compat::request(self, central, lease_atom_v, std::move(wanted), std::move(context))
+        .then(
+            [this, of](const lease& got) {
+              if (!central)
+                return; // and the pool with it
+              of->second.asked.reset();
+              of->second.pool.add(got, self->clock().now());
+              serve(of);
+            },
+            [this, of](const caf::error& why) { on_refused(of, why); });
   }
 
-  void take_lease(const std::string& key, const lease& got) {
-    auto& at = key_of(key);
-    at.has_asked = false;
-    auto permits = std::min(got.permits, most_leased);
-    if (permits > 0) {
-      at.stock.push_back(
-          {got.id, permits, got.tokens / permits, now() + std::max(got.valid_for, caf::timespan{1})});
-      ends.push(at.stock.back().ends, key, keys.size(), [](const std::string&) { return true; });
-      timer.at(ends.next());
-    }
-    hand_out(key, at, deadline{});
-  }
-
-  /// Those who wait hear why; whoever comes asks anew.
-  void on_refused(const std::string& key, const caf::error& why) {
-    auto& at = key_of(key);
-    at.has_asked = false;
-    while (auto* front = at.queue.front().what)
-      refuse(front->ticket, why);
-  }
-
-  waiter take(uint64_t ticket) {
-    auto result = std::move(waiters.extract(ticket).mapped());
-    auto [begin, end] = by_id.equal_range(result.id);
-    for (auto i = begin; i != end; ++i)
-      if (i->second == ticket) {
-        by_id.erase(i);
-        break;
-      }
-    return result;
-  }
-
-  void refuse(uint64_t ticket, const caf::error& why) {
-    auto who = take(ticket);
-    key_of(who.key).queue.remove(who.tenant, who.entry);
-    who.caller.deliver(why);
-  }
-
-  void cancel(const call_id& id) {
-    std::vector<uint64_t> chosen;
-    for (const auto& [waiting, ticket] : by_id)
-      if (id && waiting.root == id.root && (id.step == 0 || waiting == id))
-        chosen.push_back(ticket);
-    for (auto ticket : chosen)
-      refuse(ticket, make_failure(errc::cancelled, "the caller gave the call up"));
-  }
-
-  // -- reporting ----------------------------------------------------------------------------
-
-  void settle(uint64_t id, const permit_report& report) {
-    auto found = out.extract(id);
-    if (!found)
+  /// Takes a question back that is for nobody any more, or that has to be asked more urgently.
+  void withdraw(pools_map::pointer of) {
+    auto& asked = of->second.asked;
+    if (!asked || asked->is_cancelled || !central)
       return;
-    auto& to = reports[found.mapped().lease];
-    to.id = found.mapped().lease;
-    to.answered += report.use == permit_use::answered ? 1 : 0;
-    to.rate_limited += report.use == permit_use::rate_limited ? 1 : 0;
-    to.failed += report.use == permit_use::failed ? 1 : 0;
-    to.unused += report.use == permit_use::unused ? 1 : 0;
-    to.tokens_reserved += found.mapped().tokens;
-    if (report.use != permit_use::unused)
-      to.tokens_used += report.tokens < 0 ? found.mapped().tokens
-                                          : std::min(report.tokens, most_tokens);
-    if (report.retry_after)
-      to.retry_after = std::max(to.retry_after.value_or(caf::timespan{0}), *report.retry_after);
-    if (report.limits)
-      to.limits = report.limits;
-    ++unreported;
-    // The whole key has to stop: that cannot wait.
-    if (unreported >= report_at || report.use == permit_use::rate_limited)
-      return send_reports();
-    if (unreported == 1)
-      report_due = now() + report_after;
-    timer.at(report_due);
+    const auto& pool = of->second.pool;
+    auto is_stock = asked->what.calls.empty();
+    auto is_wrong =
+        pool.waiting() == 0 ? !is_stock : is_stock || pool.first_priority() > asked->what.priority;
+    if (!is_wrong)
+      return;
+    asked->is_cancelled = true;
+    compat::send(self, central, cancel_atom_v, asked->id);
   }
 
-  void send_reports() {
-    for (auto& [id, report] : reports)
-      compat::send(self, central, settle_atom_v, report);
-    reports.clear();
+  void on_refused(pools_map::pointer of, const caf::error& why) {
+    auto error = to_failure(why, "the central rate limiter");
+    if (central && error == errc::shut_down)
+      on_central_down();
+    if (!central)
+      return; // and the pool with it
+    auto asked = std::exchange(of->second.asked, std::nullopt);
+    if (error == errc::invalid_input)
+      refuse(asked->what.largest, error);
+    else if (error != errc::cancelled)
+      for (auto number : asked->what.calls)
+        refuse(number, error);
+    // A stock that cannot be had is asked for when the next caller comes.
+    if (of->second.pool.waiting() > 0)
+      serve(of);
+  }
+
+  void on_central_down() {
+    central = nullptr;
+    auto left = std::move(waiting);
+    waiting.clear();
+    pools.clear();
+    permits.clear();
     unreported = 0;
-    report_due = time_point::max();
+    for (auto& [number, call] : left) {
+      who.stop_waiting(number, call.id);
+      who.forget(number, call.holder);
+      call.caller.deliver(central_is_gone());
+    }
+    while_waiting = nullptr;
   }
 
-  void give_back_ended(key_entry& at) {
-    std::erase_if(at.stock, [this](const leased& x) {
-      if (x.ends > now())
-        return false;
-      lease_report unused;
-      unused.id = x.id;
-      unused.unused = x.left;
-      unused.tokens_reserved = x.tokens * x.left;
-      compat::send(self, central, settle_atom_v, unused);
-      return true;
-    });
+  // -- settling --------------------------------------------------------------------------
+
+  void settle(permits_map::iterator found, const permit_report& report) {
+    auto x = std::move(found->second);
+    who.forget(found->first, x.holder);
+    permits.erase(found);
+    x.of->second.pool.settle(x.what, report);
+    ++unreported;
+    if (report.use == permit_use::rate_limited) {
+      for (auto& [key_and_tenant, state] : pools)
+        if (key_and_tenant.first == x.of->first.first)
+          state.pool.return_unused(time_point::max());
+      tell();
+    } else if (unreported >= reports_together) {
+      tell();
+    } else {
+      timer.at(self->clock().now() + report_every);
+    }
   }
 
-  // -- keys and time ------------------------------------------------------------------------
-
-  key_entry& key_of(const std::string& key) {
-    auto found = keys.find(key);
-    if (found != keys.end())
-      return found->second;
-    auto weight_of = [this](const std::string& tenant) {
-      auto weight = options.tenant_weights.find(tenant);
-      return weight == options.tenant_weights.end() ? 1.0 : weight->second;
-    };
-    return keys.emplace(key, key_entry{weight_of}).first->second;
+  /// Reports everything, and forgets pools that are not used.
+  void tell() {
+    unreported = 0;
+    for (auto i = pools.begin(); i != pools.end();) {
+      for (const auto& report : i->second.pool.take_reports())
+        compat::send(self, central, settle_atom_v, report);
+      auto is_idle = i->second.pool.is_empty() && !i->second.asked;
+      i = is_idle && pools.size() > most_idle_pools ? pools.erase(i) : std::next(i);
+    }
   }
 
   void on_alarm() {
-    auto is_live = [this](uint64_t x) { return waiters.contains(x); };
-    while (auto ticket = dues.pop_due(now(), is_live))
-      refuse(*ticket, make_failure(errc::rate_limited,
-                          "the deadline passed while the call waited for its turn at " +
-                              waiters.at(*ticket).key));
-    while (auto key = ends.pop_due(now(), [](const std::string&) { return true; }))
-      give_back_ended(key_of(*key));
-    if (unreported > 0 && report_due <= now())
-      send_reports();
+    auto now = self->clock().now();
+    while (auto number = dues.pop_due(now, is_waiting()))
+      refuse(*number, make_failure(errc::rate_limited,
+                          "the deadline passed while the request waited for a lease of the central "
+                          "rate limiter"));
     timer.at(dues.next());
-    timer.at(ends.next());
-    timer.at(report_due);
-  }
-
-  limiter_status status() {
-    limiter_status result;
-    for (const auto& [key, at] : keys) {
-      auto& x = result.keys.emplace_back();
-      x.key = key;
-      x.waiting = at.queue.size();
+    if (!central)
+      return;
+    for (auto& [key_and_tenant, state] : pools) {
+      state.pool.return_unused(now);
+      timer.at(state.pool.expires_at());
     }
-    if (!result.keys.empty())
-      result.keys.front().in_flight = out.size();
-    return result;
+    tell();
   }
 
-  static caf::error gone() {
-    return make_failure(errc::unavailable,
-        "the rate limiter that this node leases permits from is gone: connect to another one");
+  void on_holder_down(const caf::actor_addr& gone) {
+    for (auto number : who.take(gone))
+      if (auto found = permits.find(number); found != permits.end())
+        // Its request may have been sent.
+        settle(found, {permit_use::failed, -1, {}, {}});
+      else
+        refuse(number, make_failure(errc::cancelled, "the caller went down while it waited"));
   }
 
-  [[nodiscard]] time_point now() const { return self->clock().now(); }
-
-  static constexpr int64_t most_tokens = 1'000'000'000'000;
-
-  actor_type* self;
+  rate_limiter_actor::pointer self;
+  /// Null once it is gone.
   rate_limiter_actor central;
-  rate_limiter_options options;
-  std::map<std::string, key_entry> keys;
-  std::unordered_map<uint64_t, waiter> waiters;
-  std::unordered_multimap<call_id, uint64_t> by_id;
-  std::unordered_map<uint64_t, held> out;
-  std::map<uint64_t, lease_report> reports;
-  uint32_t unreported = 0;
-  time_point report_due = time_point::max();
+  leasing_options options;
+  pools_map pools;
+  waiting_map waiting;
+  permits_map permits;
+  callers who{self};
   deadline_heap<uint64_t> dues;
-  deadline_heap<std::string> ends;
-  uint64_t last_ticket = 0;
-  bool is_gone = false;
+  size_t unreported = 0;
+  /// Reports on permits of a limiter that was there before must meet nothing here.
+  uint64_t next_number = call_id::make().root;
+  /// Callers that wait outlive the last handle.
+  rate_limiter_actor while_waiting;
   alarm timer{self, [this] { on_alarm(); }};
-  reply_table replies{self, "the central rate limiter"};
 };
 
 } // namespace
 
 rate_limiter_actor spawn_leasing_limiter(
-    caf::actor_system& system, rate_limiter_actor central, rate_limiter_options options) {
+    caf::actor_system& system, rate_limiter_actor central, leasing_options options) {
   if (!central)
-    throw std::invalid_argument{"a leasing limiter needs a valid limiter to lease from"};
-  if (auto error = check(options))
-    throw std::invalid_argument{sentence_of(error)};
-  return system.spawn<leasing_limiter_state::actor_type>(std::move(central), std::move(options));
+    throw std::invalid_argument{"a leasing limiter needs the handle of a central one"};
+  if (options.max_waiting == 0)
+    throw std::invalid_argument{"leasing_options::max_waiting must be at least 1"};
+  return system.spawn<caf::stateful_actor<leasing_limiter_state, rate_limiter_actor::impl>>(
+      std::move(central), options);
 }
 
 } // namespace chainmail

@@ -1,22 +1,30 @@
-// A limiter's representative on another node.
+// The rate limiter of a node that shares the limits of a central one.
 #pragma once
 
-#include <chainmail/limits/rate_limits.hpp>
-#include <chainmail/messages.hpp>
+#include <chainmail/actors.hpp>
 
 #include <caf/fwd.hpp>
 
+#include <cstddef>
+
 namespace chainmail {
 
-/// Spawns a limiter that grants what it leased from `central`, so that a client far from that pays no
-/// round trip a call: permits come in batches, ahead of need once calls come steadily, and what became
-/// of them goes back in batches. Fairness between the tenants of its own clients is its own affair,
-/// fairness between nodes the central one's.
+struct leasing_options {
+  /// Callers. Those beyond are answered with errc::overloaded.
+  size_t max_waiting = 20'000;
+};
+
+/// Spares the callers of a node the way to the central limiter: it leases permits for those who wait,
+/// up to 64 in one message, and keeps a stock of what 100 ms used lately. What became of them is
+/// reported every 50 ms, or after 32; a 429 at once, with what is unused of its key. What is not
+/// used within the time of its lease (2 s) goes back. Shares of tenants are the central limiter's to
+/// keep; all that this node has out comes back to it when the node goes down.
 ///
-/// When `central` is gone, those who wait and those who come are answered with errc::unavailable.
-/// `options` say how tenants share and how many may wait; the limits are central's.
-/// @throws std::invalid_argument for an invalid handle, or with the sentence of check(options).
+/// When the central limiter goes down, callers that wait and all later ones are answered with
+/// errc::unavailable. Status and leases are asked of the central limiter.
+///
+/// Throws std::invalid_argument for an invalid handle or a max_waiting of 0.
 rate_limiter_actor spawn_leasing_limiter(
-    caf::actor_system& system, rate_limiter_actor central, rate_limiter_options options = {});
+    caf::actor_system& system, rate_limiter_actor central, leasing_options options = {});
 
 } // namespace chainmail

@@ -1,375 +1,351 @@
-// The limiter actor: who waits for which key, and who holds what.
+// The rate limiter actor: callers are promises in the queues of their keys, and permits are numbers.
 #include <chainmail/caf/alarm.hpp>
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
-#include <chainmail/limits/limited_key.hpp>
+#include <chainmail/errors.hpp>
+#include <chainmail/limits/callers.hpp>
+#include <chainmail/limits/key_limiter.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
-#include <caf/typed_response_promise.hpp>
 
-#include <cmath>
-#include <limits>
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 
 namespace chainmail {
 
 namespace {
 
+using time_point = key_limiter::time_point;
+
+/// Of keys and tenants, in bytes: whoever sends more sends something else.
+constexpr size_t longest_name = 1'000;
+
+/// Keys that nobody configured; idle ones are forgotten beyond.
+constexpr size_t most_keys = 10'000;
+
+/// Permits and leases that were not settled yet.
+constexpr size_t most_permits = 100'000;
+
+constexpr uint32_t most_leased = 1'000;
+
+constexpr int64_t most_tokens = int64_t{1} << 40;
+
+/// How long permits of a lease may lie unused.
+constexpr caf::timespan lease_time = std::chrono::seconds{2};
+
+/// What one permit's report says, in the terms of a lease.
+lease_report to_lease_report(uint64_t id, int64_t reserved, const permit_report& x) {
+  lease_report result;
+  result.id = id;
+  result.answered = x.use == permit_use::answered ? 1 : 0;
+  result.rate_limited = x.use == permit_use::rate_limited ? 1 : 0;
+  result.failed = x.use == permit_use::failed ? 1 : 0;
+  result.unused = x.use == permit_use::unused ? 1 : 0;
+  result.tokens_reserved = reserved;
+  auto was_taken = x.use == permit_use::answered || x.use == permit_use::failed;
+  if (x.use == permit_use::unused)
+    result.tokens_used = 0;
+  else
+    result.tokens_used = x.tokens >= 0 ? x.tokens : was_taken ? reserved : 0;
+  result.retry_after = x.retry_after;
+  result.limits = x.limits;
+  return result;
+}
+
 struct rate_limiter_state {
   static constexpr const char* name = "chainmail.rate_limiter";
 
-  using time_point = limited_key::time_point;
-  using permit_promise = caf::typed_response_promise<permit>;
-  using lease_promise = caf::typed_response_promise<lease>;
-  using promise = std::variant<permit_promise, lease_promise>;
-
-  /// A key, and when to look at it again.
-  struct key_entry {
-    explicit key_entry(limited_key k) : key(std::move(k)) {}
-
-    limited_key key;
+  struct key_state {
+    key_limiter limiter;
     time_point wakes_at = time_point::max();
   };
+  using keys_map = std::unordered_map<std::string, key_state>;
 
-  struct waiter {
-    key_entry* at;
-    std::string tenant;
-    fair_queue::entry entry;
+  struct waiting_call {
+    keys_map::pointer key;
     call_id id;
+    deadline due;
     caf::actor_addr holder;
-    promise caller;
+    std::variant<caf::typed_response_promise<permit>, caf::typed_response_promise<lease>> caller;
   };
 
-  struct held {
-    key_entry* at;
-    limited_key::grant grant;
-    /// Permits of a lease that were not reported yet.
-    uint32_t left;
+  struct granted {
+    keys_map::pointer key;
+    std::string tenant;
     caf::actor_addr holder;
+    time_point at;
+    uint64_t permits;
+    int64_t tokens;
   };
 
-  rate_limiter_state(rate_limiter_actor::pointer self_ptr, rate_limiter_options opts)
-    : self(self_ptr), options(std::move(opts)) {}
+  rate_limiter_state(rate_limiter_actor::pointer self_ptr, rate_limiter_options chosen)
+    : self(self_ptr), options(std::move(chosen)) {}
 
   rate_limiter_actor::behavior_type make_behavior() {
-    self->set_down_handler([this](const caf::down_msg& down) { bury(down.source); });
+    self->set_down_handler([this](const caf::down_msg& down) { on_holder_down(down.source); });
     return {
-        [this](acquire_atom, const demand& wanted, const call_context& context) {
-          fair_queue::entry entry{0, context.priority, wanted.is_retry, 1, bounded(wanted.tokens)};
-          return wait<permit>(wanted.key, entry, context);
+        [this](acquire_atom, demand& what, call_context& context) {
+          return wait<permit>(what.key, {1, std::clamp<int64_t>(what.tokens, 1, most_tokens)},
+              what.is_retry, context);
         },
-        [this](settle_atom, uint64_t id, const permit_report& report) { settle(id, report); },
-        [this](lease_atom, const lease_demand& wanted, const call_context& context) {
-          fair_queue::entry entry{0, context.priority, false,
-              std::clamp<uint32_t>(wanted.permits, 1, most_leased), bounded(wanted.tokens)};
-          return wait<lease>(wanted.key, entry, context);
+        [this](settle_atom, uint64_t id, const permit_report& report) {
+          if (auto found = permits.find(id); found != permits.end())
+            settle(found, to_lease_report(id, found->second.tokens, report));
         },
-        [this](settle_atom, const lease_report& report) { settle(report); },
+        [this](lease_atom, lease_demand& what, call_context& context) -> caf::result<lease> {
+          if (what.permits == 0)
+            return make_failure(errc::invalid_input, "a lease must be of at least one permit");
+          auto count = std::min(what.permits, most_leased);
+          return wait<lease>(what.key,
+              {count, std::clamp<int64_t>(what.tokens, count, most_tokens)}, false, context);
+        },
+        [this](settle_atom, const lease_report& report) {
+          if (auto found = permits.find(report.id); found != permits.end())
+            settle(found, report);
+        },
         [this](cancel_atom, const call_id& id) { cancel(id); },
-        [this](status_atom) {
-          limiter_status result;
-          for (auto& [key, entry] : keys)
-            result.keys.push_back(entry.key.status(now()));
-          return result;
-        },
+        [this](status_atom) { return status(); },
     };
   }
 
-  // -- waiting ------------------------------------------------------------------------------
+  // -- waiting ---------------------------------------------------------------------------
+
+  auto is_waiting() {
+    return [this](uint64_t id) { return waiting.contains(id); };
+  }
 
   template <class Grant>
   caf::result<Grant> wait(
-      const std::string& key, fair_queue::entry entry, const call_context& context) {
-    auto& at = key_of(key);
-    auto is_late = context.due.has_passed(now());
-    if (auto error = is_late ? make_failure(errc::timed_out,
-                                   "the deadline passed before the rate limiter was asked")
-                             : at.key.refusal(context.tenant, entry, context.due.at, now()))
+      const std::string& key, work wanted, bool is_retry, call_context& context) {
+    auto now = self->clock().now();
+    auto holder = self->current_sender();
+    if (!holder)
+      return make_failure(errc::invalid_input,
+          "a permit must have a holder: send a request from an actor that waits for the answer");
+    if (key.size() > longest_name || context.tenant.size() > longest_name)
+      return make_failure(errc::invalid_input,
+          "the key or the tenant of a request has more than " + std::to_string(longest_name) +
+              " bytes: name the endpoint and the model, not the request");
+    if (context.due.has_passed(now))
+      return make_failure(
+          errc::rate_limited, "the deadline had passed before a permit was asked for");
+    if (waiting.size() >= options.max_waiting || permits.size() >= most_permits)
+      return make_failure(errc::overloaded,
+          "the rate limiter has as many requests as it takes (" + std::to_string(waiting.size()) +
+              " wait, " + std::to_string(permits.size()) + " are out): try again later");
+    auto* of = state_of(key, now);
+    if (of == nullptr)
+      return make_failure(errc::overloaded,
+          "the rate limiter has as many keys in use as it takes: try again later");
+    auto id = next_id++;
+    if (auto error = of->second.limiter.admit(
+            {id, std::move(context.tenant), context.priority, is_retry, wanted}, context.due, now))
       return error;
-    if (waiters.size() >= options.max_waiting)
-      return make_failure(errc::overloaded, std::to_string(waiters.size()) +
-                                                " calls wait for the rate limiter already: send "
-                                                "fewer at once, or raise max_waiting");
-    entry.ticket = ++last_ticket;
-    auto holder = caf::actor_cast<caf::actor_addr>(self->current_sender());
-    auto caller = self->template make_response_promise<Grant>();
-    watch(holder);
-    waiters.emplace(entry.ticket,
-        waiter{&at, context.tenant, entry, context.id, std::move(holder), caller});
-    at.key.enqueue(context.tenant, entry);
-    pump(at);
-    if (waiters.contains(entry.ticket)) {
-      if (context.id)
-        by_id.emplace(context.id, entry.ticket);
-      if (!context.due.is_never()) {
-        dues.push(context.due.at, entry.ticket, waiters.size(),
-            [this](uint64_t x) { return waiters.contains(x); });
-        timer.at(dues.next());
-      }
-    }
+    auto caller = self->make_response_promise<Grant>();
+    waiting.emplace(id, waiting_call{of, context.id, context.due, holder->address(), caller});
+    who.add(id, context.id, holder);
+    if (!context.due.is_never())
+      dues.push(context.due.at, id, waiting.size(), is_waiting());
+    while_waiting = self;
+    pump(of, now);
+    wake_up();
     return caller;
   }
 
-  /// Grants what may go now, and sets the timer for what may go later.
-  void pump(key_entry& at) {
-    while (auto granted = at.key.next(now()))
-      hand_out(std::move(*granted));
-    auto next = at.key.next_at(now());
-    if (next == at.wakes_at)
+  /// Grants what may go now.
+  void pump(keys_map::pointer key, time_point now) {
+    auto& limiter = key->second.limiter;
+    while (auto next = limiter.next(now)) {
+      if (next->refusal)
+        refuse(waiting.find(next->id), std::move(next->refusal));
+      else
+        grant(*next, now);
+    }
+    auto at = limiter.next_at();
+    if (at == key->second.wakes_at)
       return;
-    if (at.wakes_at != time_point::max())
-      wakes.erase({at.wakes_at, &at});
-    at.wakes_at = next;
-    if (next == time_point::max())
-      return;
-    wakes.emplace(next, &at);
-    timer.at(next);
+    wakes.erase({key->second.wakes_at, key});
+    key->second.wakes_at = at;
+    if (at != time_point::max())
+      wakes.emplace(at, key);
   }
 
-  void hand_out(limited_key::grant granted) {
-    auto who = take(granted.ticket);
-    auto id = granted.ticket;
-    auto permits = granted.permits;
-    auto tokens = granted.tokens;
-    count(who.holder, 1);
-    out.emplace(id, held{who.at, std::move(granted), permits, who.holder});
-    if (auto* caller = std::get_if<permit_promise>(&who.caller))
-      caller->deliver(permit{id});
+  void grant(key_limiter::decision& next, time_point now) {
+    auto call = take_out(waiting.find(next.id));
+    auto count = static_cast<uint64_t>(next.granted.requests);
+    permits.emplace(next.id,
+        granted{call.key, std::move(next.tenant), call.holder, now, count, next.granted.tokens});
+    if (auto* one = std::get_if<caf::typed_response_promise<permit>>(&call.caller))
+      one->deliver(permit{next.id});
     else
-      std::get<lease_promise>(who.caller).deliver(lease{id, permits, tokens, lease_time});
+      std::get<caf::typed_response_promise<lease>>(call.caller)
+          .deliver(lease{next.id, static_cast<uint32_t>(count), next.granted.tokens, lease_time});
   }
 
-  /// Out of everything but its key's queue.
-  waiter take(uint64_t ticket) {
-    auto result = std::move(waiters.extract(ticket).mapped());
-    count(result.holder, -1);
-    auto [begin, end] = by_id.equal_range(result.id);
-    for (auto i = begin; i != end; ++i)
-      if (i->second == ticket) {
-        by_id.erase(i);
-        break;
-      }
-    return result;
+  using waiting_map = std::unordered_map<uint64_t, waiting_call>;
+
+  /// Out of everything but its key's queue and its holder's list.
+  waiting_call take_out(waiting_map::iterator found) {
+    auto call = std::move(found->second);
+    who.stop_waiting(found->first, call.id);
+    waiting.erase(found);
+    if (waiting.empty())
+      while_waiting = nullptr;
+    return call;
   }
 
-  void refuse(uint64_t ticket, const caf::error& why) {
-    auto who = take(ticket);
-    who.at->key.give_up(who.tenant, who.entry);
-    std::visit([&why](auto& caller) { caller.deliver(why); }, who.caller);
-    pump(*who.at); // it may have been in the way of smaller ones
+  void refuse(waiting_map::iterator found, caf::error why) {
+    auto id = found->first;
+    auto call = take_out(found);
+    who.forget(id, call.holder);
+    std::visit([&](auto& caller) { caller.deliver(std::move(why)); }, call.caller);
+  }
+
+  void give_up(uint64_t id, errc code, const char* sentence) {
+    auto found = waiting.find(id);
+    if (found == waiting.end())
+      return;
+    auto* key = found->second.key;
+    key->second.limiter.give_up(id);
+    auto text = sentence + one_line(key->first, 100);
+    refuse(found, make_failure(code, std::move(text)));
+    wakes_due.insert(key);
   }
 
   void cancel(const call_id& id) {
-    std::vector<uint64_t> chosen;
-    if (id.step != 0) {
-      auto [begin, end] = by_id.equal_range(id);
-      for (auto i = begin; i != end; ++i)
-        chosen.push_back(i->second);
-    } else if (id) {
-      for (const auto& [waiting, ticket] : by_id)
-        if (waiting.root == id.root)
-          chosen.push_back(ticket);
-    }
-    for (auto ticket : chosen)
-      refuse(ticket, make_failure(errc::cancelled, "the caller gave the call up"));
+    for (auto x : who.waiting_as(id))
+      give_up(x, errc::cancelled, "the caller gave up waiting for a permit of ");
+    pump_due();
   }
 
-  // -- settling -----------------------------------------------------------------------------
-
-  void settle(uint64_t id, const permit_report& report) {
-    auto found = out.find(id);
-    if (found == out.end())
-      return;
-    auto& at = *found->second.at;
-    at.key.settle(found->second.grant, report, now());
-    forget(found);
-    pump(at);
-  }
-
-  void settle(const lease_report& report) {
-    auto found = out.find(report.id);
-    if (found == out.end())
-      return;
-    auto& [at, grant, left, holder] = found->second;
-    auto count = uint64_t{report.answered} + report.rate_limited + report.failed + report.unused;
-    auto settled = static_cast<uint32_t>(std::min<uint64_t>(count, left));
-    auto bounded_report = report;
-    bounded_report.unused = std::min(report.unused, settled);
-    bounded_report.tokens_reserved = std::min(report.tokens_reserved, grant.tokens);
-    at->key.release(settled);
-    at->key.settle(grant, bounded_report, now());
-    left -= settled;
-    auto& key = *at;
-    if (left == 0)
-      forget(found);
-    pump(key);
-  }
-
-  void forget(std::unordered_map<uint64_t, held>::iterator what) {
-    count(what->second.holder, -1);
-    out.erase(what);
-  }
-
-  // -- holders --------------------------------------------------------------------------------
-
-  /// Counts what an actor waits for and holds, and monitors it from the first on.
-  void watch(const caf::actor_addr& who) {
-    if (!who) // sent by nobody: nobody hears of its permit either
-      return;
-    auto [at, is_new] = holders.try_emplace(who, 0);
-    at->second += 1;
-    if (!is_new)
-      return;
-    self->monitor(who);
-    if (holders.size() <= few_holders)
-      return;
-    few_holders = std::max(few_holders, holders.size());
-    for (auto i = holders.begin(); i != holders.end();) {
-      if (i->second == 0)
-        self->demonitor(i->first);
-      i = i->second == 0 ? holders.erase(i) : std::next(i);
-    }
-    few_holders = std::max<size_t>(usual_holders, 2 * holders.size());
-  }
-
-  void count(const caf::actor_addr& who, int by) {
-    if (auto found = who ? holders.find(who) : holders.end(); found != holders.end())
-      found->second += static_cast<size_t>(by);
-  }
-
-  void bury(const caf::actor_addr& who) {
-    std::set<key_entry*> touched;
-    for (auto i = waiters.begin(); i != waiters.end();) {
-      auto next = std::next(i);
-      if (i->second.holder == who) {
-        auto gone = take(i->first);
-        gone.at->key.give_up(gone.tenant, gone.entry);
-        touched.insert(gone.at);
-      }
-      i = next;
-    }
-    for (auto i = out.begin(); i != out.end();) {
-      auto next = std::next(i);
-      if (i->second.holder == who) {
-        i->second.at->key.release(i->second.left);
-        touched.insert(i->second.at);
-        out.erase(i);
-      }
-      i = next;
-    }
-    holders.erase(who);
-    for (auto* at : touched)
-      pump(*at);
-  }
-
-  // -- keys and time ----------------------------------------------------------------------------
-
-  key_entry& key_of(const std::string& key) {
-    if (auto found = keys.find(key); found != keys.end())
-      return found->second;
-    forget_idle_keys();
-    auto configured = options.by_key.find(key);
-    const auto& limits =
-        configured == options.by_key.end() ? options.defaults : configured->second;
-    auto weight_of = [this](const std::string& tenant) {
-      auto weight = options.tenant_weights.find(tenant);
-      return weight == options.tenant_weights.end() ? 1.0 : weight->second;
-    };
-    return keys.emplace(key, key_entry{limited_key{key, limits, weight_of}}).first->second;
-  }
-
-  void forget_idle_keys() {
-    constexpr size_t few = 1'000;
-    if (keys.size() < few || keys.size() < keys_left * 2)
-      return;
-    for (auto i = keys.begin(); i != keys.end();)
-      i = i->second.wakes_at == time_point::max() && i->second.key.is_idle(now()) ? keys.erase(i)
-                                                                                  : std::next(i);
-    keys_left = keys.size();
-  }
+  // -- time ------------------------------------------------------------------------------
 
   void on_alarm() {
-    auto is_live = [this](uint64_t x) { return waiters.contains(x); };
-    while (!wakes.empty() && wakes.begin()->first <= now()) {
-      auto& at = *wakes.begin()->second;
+    auto now = self->clock().now();
+    while (auto id = dues.pop_due(now, is_waiting()))
+      give_up(*id, errc::rate_limited,
+          "the deadline passed while the request waited for its turn within the limits of ");
+    while (!wakes.empty() && wakes.begin()->first <= now) {
+      auto* key = wakes.begin()->second;
+      key->second.wakes_at = time_point::max();
       wakes.erase(wakes.begin());
-      at.wakes_at = time_point::max();
-      pump(at);
+      wakes_due.insert(key);
     }
-    while (auto ticket = dues.pop_due(now(), is_live))
-      refuse(*ticket, make_failure(errc::rate_limited,
-                          "the deadline passed while the call waited for its turn at " +
-                              waiters.at(*ticket).at->key.name() +
-                              ": allow more time, or send fewer calls at once"));
+    pump_due();
+  }
+
+  /// Pumps the keys whose queues changed. A step of its own, so that many changes are one pump.
+  void pump_due() {
+    auto now = self->clock().now();
+    for (auto* key : std::exchange(wakes_due, {}))
+      pump(key, now);
+    wake_up();
+  }
+
+  void wake_up() {
     if (!wakes.empty())
       timer.at(wakes.begin()->first);
     timer.at(dues.next());
   }
 
-  static int64_t bounded(int64_t tokens) {
-    constexpr int64_t most = 1'000'000'000'000;
-    return std::clamp<int64_t>(tokens, 0, most);
+  // -- settling --------------------------------------------------------------------------
+
+  using permits_map = std::unordered_map<uint64_t, granted>;
+
+  void settle(permits_map::iterator found, lease_report report) {
+    auto& x = found->second;
+    auto left = x.permits;
+    for (auto* count : {&report.answered, &report.rate_limited, &report.failed, &report.unused}) {
+      *count = static_cast<uint32_t>(std::min<uint64_t>(*count, left));
+      left -= *count;
+    }
+    report.tokens_reserved =
+        left == 0 ? x.tokens : std::clamp<int64_t>(report.tokens_reserved, 0, x.tokens);
+    report.tokens_used = std::clamp<int64_t>(report.tokens_used, 0, most_tokens);
+    auto* key = x.key;
+    key->second.limiter.settle(report, x.tenant, x.at, self->clock().now());
+    x.permits = left;
+    x.tokens -= report.tokens_reserved;
+    if (left == 0) {
+      who.forget(found->first, x.holder);
+      permits.erase(found);
+    }
+    wakes_due.insert(key);
+    pump_due();
   }
 
-  [[nodiscard]] time_point now() const { return self->clock().now(); }
+  // -- holders ---------------------------------------------------------------------------
 
-  static constexpr uint32_t most_leased = 10'000;
-  static constexpr caf::timespan lease_time = std::chrono::seconds{2};
-  static constexpr size_t usual_holders = 1'000;
+  void on_holder_down(const caf::actor_addr& gone) {
+    for (auto id : who.take(gone))
+      if (auto found = permits.find(id); found != permits.end()) {
+        found->second.key->second.limiter.release(found->second.permits);
+        wakes_due.insert(found->second.key);
+        permits.erase(found);
+      } else {
+        give_up(id, errc::cancelled, "the caller went down while it waited for a permit of ");
+      }
+    pump_due();
+  }
+
+  // -- keys ------------------------------------------------------------------------------
+
+  /// Null when there are too many.
+  keys_map::pointer state_of(const std::string& key, time_point now) {
+    if (auto found = keys.find(key); found != keys.end())
+      return &*found;
+    if (keys.size() >= most_keys + options.keys.size() && !forget_idle_keys(now))
+      return nullptr;
+    auto configured = options.keys.find(key);
+    const auto& limits = configured != options.keys.end() ? configured->second : options.defaults;
+    return &*keys.emplace(key, key_state{key_limiter{key, limits, &options.weights, now}}).first;
+  }
+
+  /// False when none was. Looks at all of them, so not often.
+  bool forget_idle_keys(time_point now) {
+    if (now < next_forgetting)
+      return false;
+    next_forgetting = now + std::chrono::seconds{1};
+    auto before = keys.size();
+    for (auto i = keys.begin(); i != keys.end();)
+      i = i->second.limiter.is_idle(now) ? keys.erase(i) : std::next(i);
+    return keys.size() < before;
+  }
+
+  limiter_status status() {
+    limiter_status result;
+    for (auto& [key, state] : keys)
+      result.keys.push_back(state.limiter.status(self->clock().now()));
+    std::ranges::sort(result.keys, {}, &limiter_key_status::key);
+    return result;
+  }
 
   rate_limiter_actor::pointer self;
   rate_limiter_options options;
-  /// A map: entries stay where they are.
-  std::map<std::string, key_entry> keys;
-  size_t keys_left = 0;
-  std::unordered_map<uint64_t, waiter> waiters;
-  std::unordered_multimap<call_id, uint64_t> by_id;
-  std::unordered_map<uint64_t, held> out;
-  std::unordered_map<caf::actor_addr, size_t> holders;
-  size_t few_holders = usual_holders;
+  keys_map keys;
+  waiting_map waiting;
+  permits_map permits;
+  callers who{self};
   deadline_heap<uint64_t> dues;
-  std::set<std::pair<time_point, key_entry*>> wakes;
-  uint64_t last_ticket = 0;
+  std::set<std::pair<time_point, keys_map::pointer>> wakes;
+  std::set<keys_map::pointer> wakes_due;
+  time_point next_forgetting = time_point::min();
+  /// Reports on permits of a limiter that was there before must meet nothing here.
+  uint64_t next_id = call_id::make().root;
+  /// Callers that wait outlive the last handle.
+  rate_limiter_actor while_waiting;
   alarm timer{self, [this] { on_alarm(); }};
 };
 
-caf::error check(const rate_limits& limits, const std::string& where) {
-  constexpr uint64_t most = 1'000'000'000'000;
-  auto is_wrong = [](const std::optional<uint64_t>& x) { return x && (*x == 0 || *x > most); };
-  for (const auto& [field, is_bad] :
-      {std::pair{"requests_per_minute", is_wrong(limits.requests_per_minute)},
-          {"tokens_per_minute", is_wrong(limits.tokens_per_minute)},
-          {"max_in_flight", is_wrong(limits.max_in_flight)},
-          {"request_burst", is_wrong(limits.request_burst)},
-          {"token_burst", is_wrong(limits.token_burst)}})
-    if (is_bad)
-      return make_failure(errc::invalid_input, "rate_limits::" + std::string{field} + where +
-                                                   " must be from 1 to 1000000000000, or not set");
-  return {};
-}
-
 } // namespace
-
-caf::error check(const rate_limiter_options& options) {
-  if (auto error = check(options.defaults, ""))
-    return error;
-  for (const auto& [key, limits] : options.by_key)
-    if (auto error = check(limits, " of '" + key + "'"))
-      return error;
-  for (const auto& [tenant, weight] : options.tenant_weights)
-    if (!(weight >= 1e-6 && weight <= 1e6))
-      return make_failure(errc::invalid_input, "the weight of tenant '" + tenant +
-                                                   "' must be between 0.000001 and 1000000");
-  if (options.max_waiting == 0)
-    return make_failure(
-        errc::invalid_input, "rate_limiter_options::max_waiting must be at least 1");
-  return {};
-}
 
 rate_limiter_actor spawn_rate_limiter(caf::actor_system& system, rate_limiter_options options) {
   if (auto error = check(options))

@@ -1,7 +1,5 @@
-// What was used in the last minute.
+// Counts what was sent in the last period, so that no period has more than its limit.
 #pragma once
-
-#include <caf/timespan.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -9,42 +7,58 @@
 
 namespace chainmail {
 
-/// Sums what was taken within the last period. Keeps at most 6,000 sums, each of a 6,000th of the
-/// period; one is forgotten when the last of what it holds is, so that it errs on the safe side.
+/// The sum over the last period, whatever the moment. Costs of one slot (a 6,000th of a period, 10 ms
+/// of a minute) are kept together and leave together, when the last of them may: the sum is never
+/// too small, and memory is bounded at any rate.
 class sliding_window {
 public:
   using time_point = std::chrono::steady_clock::time_point;
+  using duration = std::chrono::steady_clock::duration;
 
-  explicit sliding_window(caf::timespan period) : period_(period) {}
+  static constexpr int64_t slots = 6'000;
 
-  /// In the period that ends now.
+  /// Costs before `start` are unknown here, and are not given back.
+  sliding_window(int64_t limit, duration period, time_point start);
+
+  [[nodiscard]] int64_t limit() const { return limit_; }
+  [[nodiscard]] duration period() const { return period_; }
+
+  /// Whether what was taken at a time would have been counted here.
+  [[nodiscard]] bool counts(time_point taken_at) const { return taken_at >= start_; }
+
   [[nodiscard]] int64_t used(time_point now);
 
-  /// When not more than `most` of what is counted now is still counted; `now` when that is so.
-  [[nodiscard]] time_point when_at_most(int64_t most, time_point now);
+  /// The earliest time at which the cost fits, if nothing more is taken; `now` when it does, and
+  /// time_point::max() when it is over the limit.
+  [[nodiscard]] time_point ready_at(int64_t cost, time_point now);
 
+  /// Takes it whether there is room or not.
   void take(int64_t cost, time_point now);
 
-  /// Counts something that is forgotten after less than a period.
-  void take_for(int64_t cost, caf::timespan how_long, time_point now);
+  /// Undoes a part of what was taken at a time. Nothing happens when that has left the window.
+  void give_back(int64_t cost, time_point taken_at);
 
-  /// Corrects what was taken at `when`. What is forgotten cannot be given back, and more of it counts
-  /// as taken now.
-  void adjust(time_point when, int64_t cost, time_point now);
+  /// Counts what others used, as far as it is known: it leaves at `until`. Replaces what was set
+  /// before.
+  void set_outside(int64_t cost, time_point now, time_point until);
 
 private:
-  struct sum {
-    time_point first;
-    time_point last;
+  struct slot {
+    time_point leaves_at;
     int64_t cost;
   };
 
-  void forget(time_point now);
-  void add(int64_t cost, time_point at);
+  void forget_old(time_point now);
+  [[nodiscard]] time_point leaves_at(time_point taken_at) const;
 
-  caf::timespan period_;
-  std::deque<sum> sums_;
+  int64_t limit_;
+  duration period_;
+  duration width_;
+  time_point start_;
   int64_t used_ = 0;
+  int64_t outside_ = 0;
+  time_point outside_until_ = time_point::min();
+  std::deque<slot> slots_;
 };
 
 } // namespace chainmail

@@ -42,9 +42,9 @@ caf::error llm_settings::apply_to(llm_config& config) const {
   }
   auto& limits = config.limits.defaults;
   if (requests_per_minute > 0)
-    limits.requests_per_minute = requests_per_minute;
+    limits.requests_per_minute = static_cast<int64_t>(requests_per_minute);
   if (tokens_per_minute > 0)
-    limits.tokens_per_minute = tokens_per_minute;
+    limits.tokens_per_minute = static_cast<int64_t>(tokens_per_minute);
   if (max_in_flight > 0)
     limits.max_in_flight = static_cast<uint32_t>(max_in_flight);
   config.retry.max_attempts = static_cast<uint32_t>(attempts);

@@ -29,7 +29,7 @@ guard_target start_target(
 bool are_known(const rate_limiter_options& limits) {
   const auto& all = limits.defaults;
   return all.requests_per_minute || all.tokens_per_minute || all.max_in_flight ||
-         !limits.by_key.empty();
+         !limits.keys.empty();
 }
 
 } // namespace
