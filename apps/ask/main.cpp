@@ -35,6 +35,7 @@ struct ask_config : caf::actor_system_config {
   std::string embedding_model = embedder_options{}.model;
   size_t k = 4;
   bool json = false;
+  llm_settings llm;
 
   ask_config() {
     opt_group{custom_options_, "global"}
@@ -46,6 +47,7 @@ struct ask_config : caf::actor_system_config {
         .add(model, "model", "chat model to ask")
         .add(embedding_model, "embedding-model", "model that embeds")
         .add(json, "json", "answer in JSON, one line a question");
+    llm.add_to(custom_options_);
   }
 };
 
@@ -73,7 +75,7 @@ fs::path usual_index(const fs::path& docs, const std::string& endpoint, const st
 class program {
 public:
   program(caf::actor_system& system, const ask_config& config)
-    : config_(config), self_(system), endpoint_(openai_options::from_environment()) {}
+    : config_(config), self_(system) {}
 
   int run() {
     auto type = parse_qa_type(config_.type);
@@ -100,27 +102,29 @@ private:
   // -- set-up -----------------------------------------------------------------------
 
   void connect() {
-    std::string where = endpoint_.base_url;
-    if (environment("OPENAI_API_KEY").empty() && environment("OPENAI_BASE_URL").empty()) {
+    llm_config llm;
+    auto& endpoint = llm.endpoint;
+    if (environment("OPENAI_API_KEY").empty() && environment("OPENAI_BASE_URL").empty() &&
+        config_.llm.base_url.empty()) {
       simulator_ = std::make_unique<simulator::server>(simulator::options{});
-      endpoint_.base_url = simulator_->base_url();
-      where = "simulated";
+      endpoint.base_url = simulator_->base_url();
     }
-    if (auto error = check(endpoint_))
-      throw std::invalid_argument{sentence_of(error)};
-    endpoint_.api = openai_api::chat;
-    endpoint_.defaults.temperature = 0;
+    endpoint.api = openai_api::chat;
+    endpoint.defaults.temperature = 0;
     if (!config_.model.empty())
-      endpoint_.defaults.model = config_.model;
-    say("Endpoint: " + endpoint_.base_url +
+      endpoint.defaults.model = config_.model;
+    if (auto error = config_.llm.apply_to(llm))
+      throw std::invalid_argument{sentence_of(error)};
+    auto where = simulator_ ? "simulated" : endpoint.base_url;
+    say("Endpoint: " + endpoint.base_url +
         (simulator_ ? " (simulated: no model is asked; answers are sentences of the documents)"
                     : ""));
     auto& system = self_->system();
     auto http = spawn_http(system);
-    llm_ = spawn_openai_client(system, http, endpoint_);
+    llm_ = spawn_llm(system, http, llm);
     embedder_options embedding;
     embedding.model = config_.embedding_model;
-    embedder_ = spawn_openai_embedder(system, http, endpoint_, embedding);
+    embedder_ = spawn_openai_embedder(system, http, endpoint, embedding);
     index_options options;
     options.folder = config_.index.empty()
                          ? usual_index(config_.docs, where, embedding.model).string()
@@ -242,7 +246,6 @@ private:
   std::chrono::steady_clock::time_point next_show_{};
   std::unique_ptr<simulator::server> simulator_;
   caf::scoped_actor self_;
-  openai_options endpoint_;
   llm_actor llm_;
   embedder_actor embedder_;
   vector_index_actor index_;

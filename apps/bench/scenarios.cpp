@@ -23,7 +23,7 @@ struct stack {
         options.max_in_flight = in_flight;
         return spawn_http(system, options);
       }()),
-      llm(spawn_openai_client(system, http, how_much.endpoint)) {}
+      llm(spawn_llm(system, http, {.endpoint = how_much.endpoint})) {}
 
   caf::expected<std::vector<outcome>> run(
       const chain_actor& chain, std::vector<values> inputs, size_t in_flight) {

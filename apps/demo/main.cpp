@@ -31,6 +31,7 @@ struct demo_config : caf::actor_system_config {
   bool chat = false;
   std::string timeline;
   std::string json;
+  llm_settings llm;
 
   demo_config() {
     opt_group{custom_options_, "global"}
@@ -41,6 +42,7 @@ struct demo_config : caf::actor_system_config {
         .add(chat, "chat", "use the chat interface")
         .add(timeline, "timeline", "draw the calls into this .svg or .html file")
         .add(json, "json", "write the figures of both runs to this file");
+    llm.add_to(custom_options_);
   }
 };
 
@@ -88,20 +90,21 @@ public:
 
 private:
   void connect(prompt_template prompt) {
-    auto endpoint = openai_options::from_environment();
-    if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL")) {
+    llm_config config;
+    auto& endpoint = config.endpoint;
+    if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL") && config_.llm.base_url.empty()) {
       simulator::options simulated;
       simulated.latency = 1280ms;
       simulated.seed = std::random_device{}();
       simulator_ = std::make_unique<simulator::server>(simulated);
       endpoint.base_url = simulator_->base_url();
     }
-    if (auto error = check(endpoint))
-      throw std::invalid_argument{sentence_of(error)};
     endpoint.api = config_.chat ? openai_api::chat : openai_api::completions;
     endpoint.defaults.temperature = 0.9;
     if (!config_.model.empty())
       endpoint.defaults.model = config_.model;
+    if (auto error = config_.llm.apply_to(config))
+      throw std::invalid_argument{sentence_of(error)};
     http_options http;
     http.max_queued = std::max(http.max_queued, config_.count);
     http.max_call_time = 60s;
@@ -109,7 +112,7 @@ private:
       http.max_in_flight = capacity_of(http) / 2;
     where_ = endpoint.base_url +
              (simulator_ ? " (simulated: no model is asked, every call takes 1.28 s)" : "");
-    auto llm = spawn_openai_client(system_, spawn_http(system_, http), endpoint);
+    auto llm = spawn_llm(system_, spawn_http(system_, http), config);
     chain_ = spawn_llm_chain(system_, llm, std::move(prompt));
   }
 

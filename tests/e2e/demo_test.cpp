@@ -63,8 +63,15 @@ TEST_CASE_METHOD(fixture, "the demo's count, prompt, inputs, model and interface
   CHECK(json_in(folder.path("figures.json"))["calls"].GetInt() == 6);
 }
 
-TEST_CASE_METHOD(fixture, "the demo shows a failed call with its reason and keeps the others") {
+TEST_CASE_METHOD(fixture, "the demo makes a failed call again") {
   auto result = demo({"--script=ok,500,ok"}, {"--count=3"});
+  INFO(result.said());
+  CHECK(result.status == 0);
+  CHECK(json_in(folder.path("figures.json"))["errors"].GetInt() == 0);
+}
+
+TEST_CASE_METHOD(fixture, "the demo shows a failed call with its reason and keeps the others") {
+  auto result = demo({"--script=ok,500,ok"}, {"--count=3", "--llm.attempts=1"});
   INFO(result.said());
   CHECK(result.status == 1);
   CHECK(contains(result.out, "failed: server_error"));

@@ -21,19 +21,19 @@ struct llm_config {
   openai_options endpoint = openai_options::from_environment();
   /// Asked, in order, when the ones before failed: another model of the same endpoint, or another
   /// endpoint with a key of its own.
-  std::vector<openai_options> fallbacks;
-  retry_options retry;
+  std::vector<openai_options> fallbacks = {};
+  retry_options retry = {};
   std::optional<breaker_options> breaker = breaker_options{};
-  std::optional<hedge_options> hedge;
+  std::optional<hedge_options> hedge = {};
   bool single_flight = true;
-  std::optional<cache_options> cache;
+  std::optional<cache_options> cache = {};
   /// Where answers outlive the process; a cache in memory goes before it. Empty for nowhere.
-  std::string cache_file;
+  std::string cache_file = {};
   /// Of each endpoint and model. Those that are not set are learned from what the endpoint says.
-  rate_limiter_options limits;
+  rate_limiter_options limits = {};
   /// Shared with others that use the same key; `limits` are then its own affair. Invalid for a
   /// limiter of this LLM alone.
-  rate_limiter_actor limiter;
+  rate_limiter_actor limiter = {};
 };
 
 /// errc::invalid_input, with the field and what to do, for a configuration that can never work.
