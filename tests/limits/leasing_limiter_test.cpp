@@ -30,7 +30,7 @@ rate_limiter_options in_flight(uint64_t limit) {
 
 /// Counts the leases that pass.
 rate_limiter_actor spawn_counting(
-    virtual_time& time, rate_limiter_actor to, std::shared_ptr<size_t> leases) {
+    virtual_time& time, const rate_limiter_actor& to, const std::shared_ptr<size_t>& leases) {
   return time.system.spawn(
       [to, leases](rate_limiter_actor::pointer self) -> rate_limiter_actor::behavior_type {
         return {
@@ -77,7 +77,7 @@ struct fixture {
     time.settle();
   }
 
-  auto acquire(call_context context, int64_t tokens = 10, size_t node = 0) {
+  auto acquire(const call_context& context, int64_t tokens = 10, size_t node = 0) {
     auto result = std::make_shared<reply<permit>>();
     holders.push_back(
         time.system.spawn([=, to = nodes[node]](caf::event_based_actor* self) -> caf::behavior {
@@ -99,8 +99,8 @@ struct fixture {
 
   auto acquire() { return acquire(time.context()); }
 
-  void settle(uint64_t id, permit_report report = {}, size_t node = 0) {
-    caf::anon_send(nodes[node], settle_atom_v, id, std::move(report));
+  void settle(uint64_t id, const permit_report& report = {}, size_t node = 0) {
+    caf::anon_send(nodes[node], settle_atom_v, id, report);
     time.settle();
   }
 

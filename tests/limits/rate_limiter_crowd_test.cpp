@@ -44,7 +44,7 @@ double microseconds_each(std::chrono::nanoseconds spent, size_t count) {
 
 /// Asks for many permits, and counts them.
 caf::actor spawn_crowd(virtual_time& time, const rate_limiter_actor& limiter, size_t callers,
-    std::shared_ptr<size_t> got) {
+    const std::shared_ptr<size_t>& got) {
   return time.system.spawn(
       [=, context = time.context()](caf::event_based_actor* self) -> caf::behavior {
         for (size_t i = 0; i < callers; ++i) {
