@@ -74,8 +74,7 @@ fs::path usual_index(const fs::path& docs, const std::string& endpoint, const st
 
 class program {
 public:
-  program(caf::actor_system& system, const ask_config& config)
-    : config_(config), self_(system) {}
+  program(caf::actor_system& system, const ask_config& config) : config_(config), self_(system) {}
 
   int run() {
     auto type = parse_qa_type(config_.type);

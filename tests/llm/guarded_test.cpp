@@ -53,8 +53,8 @@ TEST_CASE("a guarded call that is answered at once has one attempt") {
 
 TEST_CASE("a guard sends a failed call again, under the same ID") {
   guard_fixture f;
-  f.fake->reply =
-      in_order({fail_with(errc::server_error), fail_with(errc::connection_failed), answer_with("x")});
+  f.fake->reply = in_order(
+      {fail_with(errc::server_error), fail_with(errc::connection_failed), answer_with("x")});
   auto reply = f.run();
   REQUIRE(reply.result);
   REQUIRE(f.fake->calls.size() == 3);
@@ -325,9 +325,10 @@ TEST_CASE("a guard that nobody holds finishes its calls, and is gone") {
 TEST_CASE("a guard refuses what can never work") {
   guard_fixture f;
   auto spawn = [&f] { spawn_guarded(f.time.system, {f.target(f.fake, "first")}, f.options); };
-  CHECK_THAT(refusal_of([&f] { spawn_guarded(f.time.system, {}); }), ContainsSubstring("needs an LLM"));
   CHECK_THAT(
-      refusal_of([&f] { spawn_guarded(f.time.system, {guard_target{}}); }), ContainsSubstring("valid handle"));
+      refusal_of([&f] { spawn_guarded(f.time.system, {}); }), ContainsSubstring("needs an LLM"));
+  CHECK_THAT(refusal_of([&f] { spawn_guarded(f.time.system, {guard_target{}}); }),
+      ContainsSubstring("valid handle"));
   f.options.max_calls = 0;
   CHECK_THAT(refusal_of(spawn), ContainsSubstring("max_calls"));
 }

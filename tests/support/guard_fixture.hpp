@@ -20,8 +20,8 @@ inline scripted_reply fail_with(errc code, caf::timespan delay = {}) {
 }
 
 inline scripted_reply limit_with(std::optional<caf::timespan> retry_after) {
-  return {{}, make_failure(errc::rate_limited, "as scripted", {429, "http://fake", retry_after}),
-      {}};
+  return {
+      {}, make_failure(errc::rate_limited, "as scripted", {429, "http://fake", retry_after}), {}};
 }
 
 struct guard_fixture {
@@ -57,8 +57,7 @@ struct guard_fixture {
   void spawn() { guard = spawn_guarded(time.system, {target(fake, "first")}, options); }
 
   void spawn_with_fallback() {
-    guard = spawn_guarded(
-        time.system, {target(fake, "first"), target(second, "second")}, options);
+    guard = spawn_guarded(time.system, {target(fake, "first"), target(second, "second")}, options);
   }
 
   std::shared_ptr<test::reply<llm_result>> start(call_context context) {

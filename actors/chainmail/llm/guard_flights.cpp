@@ -88,8 +88,8 @@ void flight_table::drop_late_waiters(const flight_ptr& from, time_point now) {
       return false;
     }
     forget(who, from.get());
-    who.caller.deliver(make_failure(
-        errc::timed_out, "the deadline of the call passed before the LLM answered another like it"));
+    who.caller.deliver(make_failure(errc::timed_out,
+        "the deadline of the call passed before the LLM answered another like it"));
     return true;
   });
   if (next < from->context.due.at)

@@ -18,7 +18,7 @@ guard_target_state::guard_target_state(guard_target of, const guard_options& opt
     usual_name_(join_name(target.name, target.model ? target.model : target.defaults.model)),
     usage_(token_counter::shared()),
     has_limiter_(static_cast<bool>(options.limiter)),
-    knows_limits_(options.limits_are_known) {
+    limits_(options.limits_are_known ? limits::some : limits::unknown) {
   if (options.breaker)
     breaker.emplace(*options.breaker);
   if (options.hedge)
@@ -44,7 +44,9 @@ void guard_target_state::answered(
   if (breaker)
     breaker->succeeded(pass, now);
   if (result.limits)
-    knows_limits_ = true;
+    limits_ = limits::some;
+  else if (limits_ == limits::unknown)
+    limits_ = limits::none;
   if (has_limiter_)
     usage_.learn(result.completions.size(), result.usage);
 }
@@ -52,7 +54,7 @@ void guard_target_state::answered(
 void guard_target_state::failed(circuit_breaker::pass pass, errc code, bool is_cut_short,
     const error_detail& detail, time_point now) {
   if (code == errc::rate_limited || detail.limits)
-    knows_limits_ = true;
+    limits_ = limits::some;
   if (!breaker)
     return;
   // A caller without patience says nothing of the endpoint.

@@ -21,7 +21,7 @@ public:
   std::optional<hedge_policy> hedge;
 
   /// Whether its attempts need a permit.
-  [[nodiscard]] bool asks_limiter() const { return has_limiter_ && knows_limits_; }
+  [[nodiscard]] bool asks_limiter() const { return has_limiter_ && limits_ != limits::none; }
 
   /// The target's name and the model that this request is for: for attempts and for errors, and
   /// what its limits are counted under.
@@ -47,7 +47,9 @@ private:
   std::string usual_name_;
   usage_estimate usage_;
   bool has_limiter_;
-  bool knows_limits_;
+
+  /// Whether the endpoint has any, as far as one knows.
+  enum class limits : uint8_t { unknown, none, some } limits_;
 };
 
 } // namespace chainmail

@@ -76,8 +76,7 @@ struct guard_state {
         set_alarm();
         return caller;
       }
-    auto what =
-        flights.start(std::move(request), std::move(context), std::move(key), caller, now);
+    auto what = flights.start(std::move(request), std::move(context), std::move(key), caller, now);
     while_busy = self;
     if (cache && options.store && !what->key.empty())
       look_up(what);
@@ -197,9 +196,8 @@ struct guard_state {
     replies.ask<llm_result>(
         target.target.llm, context.due,
         [this, what, index](llm_result& result) { on_result(what, index, result); },
-        [this, what, index, is_cut_short](caf::error& why) {
-          on_error(what, index, why, is_cut_short);
-        },
+        [this, what, index, is_cut_short](
+            caf::error& why) { on_error(what, index, why, is_cut_short); },
         generate_atom_v, std::move(request), std::move(context));
   }
 
@@ -228,8 +226,7 @@ struct guard_state {
       return;
     cache->insert(what.key, result, now);
     if (options.store)
-      compat::send(
-          self, options.store, save_atom_v, what.key, result, options.cache->time_to_live);
+      compat::send(self, options.store, save_atom_v, what.key, result, options.cache->time_to_live);
   }
 
   void on_error(const flight_ptr& what, size_t index, caf::error& why, bool is_cut_short) {
@@ -249,25 +246,24 @@ struct guard_state {
     if (!what->live.empty())
       return; // the other one may still be answered
     flights.drop_timer(*what, flight::hedge);
-    retry_later(what, why);
+    // The limiter, which was told, holds the whole key back for as long as the endpoint said.
+    auto limiter_waits =
+        why == errc::rate_limited && done.granted.id != 0 && detail.retry_after.has_value();
+    retry_later(what, why, {}, limiter_waits);
   }
 
   // -- after a failure --------------------------------------------------------------------
 
   /// Tries again when the policy allows it and not before `earliest`, else elsewhere, else fails.
-  void retry_later(const flight_ptr& what, const caf::error& why, flight::time_point earliest = {}) {
+  void retry_later(const flight_ptr& what, const caf::error& why, flight::time_point earliest = {},
+      bool limiter_waits = false) {
     auto now = self->clock().now();
     if (!is_retryable(code_of(why)))
       return fail(what, why);
     auto delay = retry.next(what->retries, why, now, what->context.due);
     if (!delay)
       return fail(what, why);
-    auto& target = targets[what->target];
-    auto at = std::max(now + *delay, earliest);
-    // The limiter holds the whole key back for as long as the endpoint said.
-    if (why == errc::rate_limited && target.asks_limiter() && detail_of(why) &&
-        detail_of(why)->retry_after)
-      at = now;
+    auto at = limiter_waits ? now : std::max(now + *delay, earliest);
     if (what->context.due.has_passed(at))
       return fail(what, why);
     if (at <= now)
@@ -313,8 +309,9 @@ struct guard_state {
     auto tried = what->attempts.size();
     auto sentence = sentence_of(why);
     if (tried > 1)
-      sentence += " (attempt " + std::to_string(tried) + " at this call; the one before it: " +
-                  to_string(what->attempts[tried - 2].code) + ")";
+      sentence += " (attempt " + std::to_string(tried) +
+                  " at this call; the one before it: " + to_string(what->attempts[tried - 2].code) +
+                  ")";
     auto detail = detail_of(why).value_or(error_detail{});
     detail.attempts = std::move(what->attempts);
     flights.land(what, make_failure(code_of(why), std::move(sentence), std::move(detail)));

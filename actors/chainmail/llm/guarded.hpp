@@ -44,8 +44,8 @@ struct guard_options {
   cache_actor store;
   /// Every attempt waits for a permit of this one.
   rate_limiter_actor limiter;
-  /// False: a target's attempts go to the limiter only once its endpoint spoke of limits, by headers
-  /// or by a 429.
+  /// False: once a target's endpoint answered without a word of limits, its attempts do without the
+  /// limiter until it speaks of some, by headers or by a 429.
   bool limits_are_known = true;
   /// Calls that are not answered yet; one more is answered with errc::overloaded.
   size_t max_calls = 100'000;

@@ -23,7 +23,7 @@ public:
 
   /// The shortest digits that read back as the same number.
   template <class Number>
-    requires std::integral<Number> || std::floating_point<Number>
+  requires std::integral<Number> || std::floating_point<Number>
   void add(Number number) {
     char digits[40];
     auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
