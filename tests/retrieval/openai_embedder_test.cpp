@@ -96,17 +96,46 @@ TEST_CASE("an empty text is refused before anything is sent") {
   CHECK(here.log->calls.empty());
 }
 
-TEST_CASE("the first batch that fails ends the call and cancels the others") {
+TEST_CASE("the first batch that fails for good ends the call and cancels the others") {
   room here{in_batches(1, 2)};
   auto context = here.time.context();
   auto result = here.embed({"a", "b", "c"}, context);
-  here.reply(0, R"({"error":{"message":"slow down, sk-secret-key"}})", 429);
-  CHECK(result->error == errc::rate_limited);
+  here.reply(0, R"({"error":{"message":"no, sk-secret-key"}})", 400);
+  CHECK(result->error == errc::bad_request);
   CHECK(sentence_of(result->error).find("sk-secret") == std::string::npos);
   REQUIRE(here.log->cancelled.size() == 1);
   CHECK(here.log->cancelled[0] == here.log->calls[1].context.id);
   CHECK(here.log->calls.size() == 2);
   CHECK(result->answers == 1);
+}
+
+TEST_CASE("a batch that met a bad moment of the endpoint is sent again, alone") {
+  room here{in_batches(1, 2)};
+  auto result = here.embed({"a", "b"}, here.time.context());
+  here.reply(0, "{}", 503);
+  here.reply(1, body_of({2}));
+  CHECK(result->pending());
+  here.time.advance(1s);
+  REQUIRE(here.log->calls.size() == 3);
+  CHECK(here.log->calls[2].context.id == here.log->calls[0].context.id);
+  here.reply(2, "{}", 429);
+  here.time.advance(1s);
+  REQUIRE(here.log->calls.size() == 4);
+  here.reply(3, body_of({1}));
+  REQUIRE(result->result);
+  CHECK(result->result->size() == 2);
+}
+
+TEST_CASE("a batch that waits to be sent again can be cancelled, and is not sent") {
+  room here{in_batches(1, 1)};
+  auto context = here.time.context();
+  auto result = here.embed({"a"}, context);
+  here.reply(0, "{}", 503);
+  caf::anon_send(here.embedder, cancel_atom_v, context.id);
+  here.time.settle();
+  CHECK(result->error == errc::cancelled);
+  here.time.advance(1min);
+  CHECK(here.log->calls.size() == 1);
 }
 
 TEST_CASE("batches of different models or lengths are not put together") {
@@ -149,7 +178,9 @@ TEST_CASE("past its deadline a call to embed sends nothing, and gets errc::timed
 }
 
 TEST_CASE("the death of the HTTP engine ends the calls that wait for it") {
-  room here;
+  embedder_options once;
+  once.retry.max_attempts = 1;
+  room here{once};
   auto result = here.embed({"a"}, here.time.context());
   caf::anon_send_exit(here.http, caf::exit_reason::kill);
   here.time.settle();

@@ -162,7 +162,7 @@ caf::error check(const embedder_options& options) {
                    "; the API takes 1 to 2048 texts a request");
   if (options.concurrent_requests < 1)
     return invalid("the embedder's concurrent_requests must be at least 1");
-  return {};
+  return check(options.retry);
 }
 
 caf::error check_texts(std::span<const std::string> texts) {

@@ -4,6 +4,7 @@
 
 #include <chainmail/http.hpp>
 #include <chainmail/llm/openai_options.hpp>
+#include <chainmail/llm/policies/retry_policy.hpp>
 #include <chainmail/retrieval.hpp>
 
 #include <caf/error.hpp>
@@ -25,6 +26,8 @@ struct embedder_options {
   /// The numbers in a vector; 0 for as many as the model gives. Models whose name starts with
   /// "text-embedding-3" are asked for that many, and every reply is held to it.
   uint32_t dimension = 0;
+  /// Of each request. Its budget is that of all calls together.
+  retry_options retry = {};
 };
 
 /// errc::invalid_input, with the field and what to do, for options that can never work.

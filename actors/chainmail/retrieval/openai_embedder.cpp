@@ -12,6 +12,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <stdexcept>
 
@@ -34,8 +35,9 @@ struct embed_job {
   std::vector<embeddings> parts;
   size_t next = 0;
   size_t done = 0;
-  /// Batches that are with the HTTP actor.
+  /// Batches that are with the HTTP actor, or wait to be sent again.
   std::set<size_t> outstanding;
+  std::map<size_t, retry_state> failures;
   bool is_over = false;
 };
 
@@ -128,7 +130,7 @@ struct openai_embedder_state {
         },
         [this, job, batch](caf::error& error) {
           if (job->outstanding.erase(batch) != 0)
-            fail(job, std::move(error));
+            send_again(job, batch, std::move(error));
         },
         fetch_atom_v, std::move(post), step);
   }
@@ -136,7 +138,8 @@ struct openai_embedder_state {
   void take(const embed_job_ptr& job, size_t batch, size_t count, http_response& response) {
     auto part = decode_embeddings(count, asked, response, endpoint.name(), options);
     if (!part)
-      return fail(job, std::move(part.error()));
+      return send_again(job, batch, std::move(part.error()));
+    retry.succeeded();
     job->parts[batch] = std::move(*part);
     if (++job->done < job->parts.size())
       return pump(job);
@@ -145,6 +148,19 @@ struct openai_embedder_state {
       return fail(job, std::move(result.error()));
     end(*job);
     job->caller.deliver(std::move(*result));
+  }
+
+  void send_again(const embed_job_ptr& job, size_t batch, caf::error why) {
+    auto now = self->clock().now();
+    auto delay = retry.next(job->failures[batch], why, now, job->context.due);
+    if (!delay)
+      return fail(job, std::move(why));
+    job->outstanding.insert(batch);
+    // The timer keeps the actor: nobody else may.
+    compat::run_at(self, now + *delay, [this, keep = embedder_actor{self}, job, batch] {
+      if (job->outstanding.erase(batch) != 0)
+        send_batch(job, batch);
+    });
   }
 
   void fail(const embed_job_ptr& job, caf::error why) {
@@ -180,6 +196,7 @@ struct openai_embedder_state {
   openai_options options;
   embedder_options asked;
   openai_endpoint endpoint{options, "/embeddings"};
+  retry_policy retry{asked.retry, std::random_device{}()};
   uint64_t next_number = 0;
   std::map<std::pair<call_id, uint64_t>, embed_job_ptr> under_way;
 };
