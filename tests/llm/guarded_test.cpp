@@ -270,7 +270,7 @@ TEST_CASE("a cancelled call is answered at once, and cancelled below") {
   }
   f.time.settle();
   CHECK(reply->error == errc::cancelled);
-  CHECK(f.fake->cancelled == std::vector{context.id});
+  CHECK(f.fake->cancelled == std::vector{f.fake->calls.at(0).context.id});
 }
 
 TEST_CASE("a call that waits for its next attempt can be cancelled") {
@@ -307,6 +307,29 @@ TEST_CASE("a guard that is told to exit answers its calls and cancels them below
   f.time.settle();
   CHECK(reply->error == errc::shut_down);
   CHECK(f.fake->cancelled.size() == 1);
+}
+
+TEST_CASE("a guard that is killed cancels its calls below") {
+  guard_fixture f;
+  f.fake->reply = [] { return answer_with("late", caf::timespan{caf::infinite}); };
+  auto reply = f.start();
+  caf::anon_send_exit(f.guard, caf::exit_reason::kill);
+  f.time.settle();
+  CHECK_FALSE(reply->pending());
+  CHECK(f.fake->cancelled.size() == 1);
+}
+
+TEST_CASE("to cancel one attempt leaves other calls of the same root alone") {
+  guard_fixture f;
+  f.options.retry.attempt_timeout = 1s;
+  f.options.retry.max_attempts = 1;
+  f.fake->reply = [] { return answer_with("x", 2s); };
+  auto context = f.time.context();
+  REQUIRE(context.id.step == 0);
+  f.start(context);
+  CHECK(f.fake->calls.at(0).context.id.step != 0);
+  CHECK(f.fake->calls.at(0).context.id.root == context.id.root);
+  f.pass(3s);
 }
 
 TEST_CASE("a guard that nobody holds finishes its calls, and is gone") {

@@ -14,6 +14,8 @@ flight_ptr flight_table::start(llm_request request, call_context context, std::s
   result->context = std::move(context);
   if (!result->context.id)
     result->context.id = call_id::make(); // so that its attempts can be cancelled
+  const auto& id = result->context.id;
+  result->attempt_id = id.step != 0 ? id : id.child(~uint64_t{0});
   result->key = std::move(key);
   result->begin = now;
   if (!result->key.empty())

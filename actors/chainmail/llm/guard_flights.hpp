@@ -42,6 +42,8 @@ struct flight {
   llm_request request;
   /// The ID, tenant and priority of the first who asked; due when the last of them wants it.
   call_context context;
+  /// Of its attempts, and never a root's: to cancel one must not cancel others of the same root.
+  call_id attempt_id;
   /// What others find it by; empty for a call of its own.
   std::string key;
   std::vector<waiter> waiters;

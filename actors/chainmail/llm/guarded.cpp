@@ -30,6 +30,16 @@ struct guard_state {
       cache.emplace(*options.cache);
   }
 
+  guard_state(const guard_state&) = delete;
+  guard_state& operator=(const guard_state&) = delete;
+
+  /// Killed, it can no longer send by itself.
+  ~guard_state() {
+    for (const auto& what : flights.all())
+      for (const auto& x : what->live)
+        compat::anon_send(targets[x.target].target.llm, cancel_atom_v, x.id);
+  }
+
   hub<llm_actor>::behavior_type make_behavior() {
     self->set_exit_handler([this](caf::exit_msg& message) {
       auto why = make_failure(errc::shut_down, "the LLM's guard was told to exit");
@@ -139,6 +149,7 @@ struct guard_state {
     auto index = what->target;
     auto& target = targets[index];
     auto context = what->context;
+    context.id = what->attempt_id;
     if (is_hedge) // which is only worth it soon
       context.due.at = std::min(context.due.at, self->clock().now() + std::chrono::seconds{1});
     auto is_retry = what->retries.failures + what->retries.rate_limited > 0;
@@ -176,9 +187,8 @@ struct guard_state {
     auto is_cut_short = limit < context.due.at;
     context.due.at = std::min(context.due.at, limit);
     auto index = what->attempts.size();
-    if (is_hedge)
-      context.id = context.id.child(~what->hedges++);
-    else
+    context.id = is_hedge ? what->attempt_id.child(what->hedges++) : what->attempt_id;
+    if (!is_hedge)
       what->primary = index;
     auto& made = what->attempts.emplace_back();
     made.target = target.name_for(what->request);
@@ -324,7 +334,7 @@ struct guard_state {
     for (const auto& x : what->live)
       compat::send(self, targets[x.target].target.llm, cancel_atom_v, x.id);
     if (what->permits_wanted > 0)
-      compat::send(self, options.limiter, cancel_atom_v, what->context.id);
+      compat::send(self, options.limiter, cancel_atom_v, what->attempt_id);
   }
 
   // -- timers -----------------------------------------------------------------------------
