@@ -6,100 +6,158 @@
 
 #include <caf/actor_system.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <limits>
+#include <string>
 
 using namespace chainmail;
 
 namespace {
 
+using scenario_function = caf::expected<bench::report> (*)(caf::actor_system&, const bench::load&);
+
+/// Runs one that demands nothing but that no call fails.
+template <caf::expected<bench::figures> (*Run)(caf::actor_system&, const bench::load&)>
+caf::expected<bench::report> measure(caf::actor_system& system, const bench::load& how_much) {
+  auto figures = Run(system, how_much);
+  if (!figures)
+    return std::move(figures.error());
+  bench::report result{to_json(*figures), figures->first_error, {}};
+  if (figures->errors > 0)
+    result.broken.push_back(std::to_string(figures->errors) + " calls ended in an error");
+  return result;
+}
+
+struct scenario {
+  const char* name;
+  scenario_function run;
+  /// The others simulate theirs.
+  bool needs_endpoint;
+  /// When nothing else is said. in_flight 0: all calls at once.
+  size_t calls;
+  size_t in_flight;
+};
+
+constexpr std::array scenarios = {
+    scenario{"fanout", measure<bench::fanout>, true, 1'000, 0},
+    scenario{"map_reduce", measure<bench::map_reduce>, true, 1'000, 0},
+    scenario{"chat_vector_db", measure<bench::chat_vector_db>, true, 1'000, 0},
+    scenario{"chaos", bench::chaos, false, 5'000, 200},
+    scenario{"limits", bench::limits, false, 2'000, 0},
+    scenario{"two_429s", bench::two_429s, false, 1, 1},
+    scenario{"outage", bench::outage, false, 1, 1},
+    scenario{"hedging", bench::hedging, false, 5'000, 100},
+};
+
+std::string scenario_names() {
+  std::string result;
+  for (const auto& each : scenarios)
+    result += (result.empty() ? "" : ", ") + std::string{each.name};
+  return result;
+}
+
+constexpr auto usual = std::numeric_limits<size_t>::max();
+
 struct bench_config : caf::actor_system_config {
   std::string scenario = "fanout";
   std::string base_url;
-  size_t calls = 1'000;
+  size_t calls = usual;
   size_t in_flight = 0;
-  size_t warm_up = 0;
-  size_t chains = 10;
-  size_t documents = 40;
+  bench::load load;
   std::string json;
 
   bench_config() {
     opt_group{custom_options_, "global"}
-        .add(scenario, "scenario",
-            "what to run: fanout (llm_chain calls through gather), map_reduce, chat_vector_db")
-        .add(base_url, "base-url", "endpoint, such as http://127.0.0.1:8080/v1 (OPENAI_BASE_URL)")
-        .add(calls, "calls", "fanout: how many calls to measure")
-        .add(in_flight, "in-flight",
-            "fanout: how many of them at once (default: all, at most 10000)")
-        .add(warm_up, "warm-up", "fanout: calls to make before, not measured")
-        .add(chains, "chains", "the others: how many chain calls to gather (default: 10)")
-        .add(documents, "documents", "the others: how many documents there are (default: 40)")
+        .add(scenario, "scenario", "what to run: " + scenario_names())
+        .add(base_url, "base-url",
+            "fanout, map_reduce, chat_vector_db: endpoint, such as http://127.0.0.1:8080/v1 "
+            "(OPENAI_BASE_URL); the others simulate theirs")
+        .add(calls, "calls", "fanout, chaos, limits, hedging: how many calls to measure")
+        .add(in_flight, "in-flight", "the same: how many of them at once (at most 10000)")
+        .add(load.warm_up, "warm-up", "fanout: calls to make before, not measured")
+        .add(load.chains, "chains",
+            "map_reduce, chat_vector_db: how many chain calls to gather (default: 10)")
+        .add(load.documents, "documents", "the same: how many documents there are (default: 40)")
+        .add(load.requests_per_minute, "requests-per-minute",
+            "limits: what the endpoint allows (default: 600)")
+        .add(load.tokens_per_minute, "tokens-per-minute",
+            "limits: what the endpoint allows (default: 60000)")
+        .add(load.learn, "learn", "limits: learn them from the endpoint's headers")
+        .add(load.words, "words", "limits: mean length of the prompts (default: 20)")
+        .add(load.outage, "outage", "outage: how long the endpoint is down (default: 20s)")
         .add(json, "json", "write the figures to this file");
   }
 };
 
-using scenario_function = caf::expected<bench::figures>(caf::actor_system&, const bench::load&);
-
-scenario_function* find_scenario(const std::string& name) {
-  if (name == "fanout")
-    return bench::fanout;
-  if (name == "map_reduce")
-    return bench::map_reduce;
-  return name == "chat_vector_db" ? bench::chat_vector_db : nullptr;
+int refuse(const std::string& sentence) {
+  std::cerr << "error: " << sentence << '\n';
+  return 2;
 }
 
-bench::load to_load(const bench_config& config) {
-  bench::load result;
+/// Why the options make no sense, or nothing.
+std::string complaint_about(const bench_config& config, const scenario& what) {
+  constexpr size_t most = 10'000'000;
+  if (config.calls == 0 || (config.calls > most && config.calls != usual) ||
+      config.load.warm_up > most)
+    return "--calls must be between 1 and 10000000, --warm-up at most that";
+  constexpr size_t most_chains = 100'000;
+  if (config.load.chains == 0 || config.load.chains > most_chains || config.load.documents == 0 ||
+      config.load.documents > most_chains)
+    return "--chains and --documents must be between 1 and 100000";
+  if (config.load.words == 0 || config.load.words > most_chains)
+    return "--words must be between 1 and 100000";
+  if (config.load.requests_per_minute == 0 || config.load.requests_per_minute > most ||
+      config.load.tokens_per_minute == 0 || config.load.tokens_per_minute > most)
+    return "--requests-per-minute and --tokens-per-minute must be between 1 and 10000000";
+  if (config.load.outage < std::chrono::seconds{1} || config.load.outage > std::chrono::hours{1})
+    return "--outage must be between 1s and 60min";
+  auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
+  auto has_endpoint =
+      !config.base_url.empty() || (from_environment != nullptr && *from_environment != '\0');
+  if (what.needs_endpoint && !has_endpoint)
+    return "name the endpoint to load, with --base-url or OPENAI_BASE_URL";
+  if (!what.needs_endpoint && !config.base_url.empty())
+    return std::string{what.name} + " simulates its endpoint, and takes no --base-url";
+  return {};
+}
+
+bench::load to_load(const bench_config& config, const scenario& what) {
+  auto result = config.load;
   result.endpoint = openai_options::from_environment();
   if (!config.base_url.empty())
     result.endpoint.base_url = config.base_url;
-  result.calls = config.calls;
-  result.in_flight =
-      config.in_flight != 0 ? config.in_flight : std::min(config.calls, capacity_of({}));
-  result.warm_up = config.warm_up;
-  result.chains = config.chains;
-  result.documents = config.documents;
+  result.calls = config.calls == usual ? what.calls : config.calls;
+  result.in_flight = config.in_flight != 0 ? config.in_flight : what.in_flight;
+  if (result.in_flight == 0)
+    result.in_flight = std::min(result.calls, capacity_of({}));
   return result;
 }
 
 int run_bench(caf::actor_system& system, const bench_config& config) {
-  auto* scenario = find_scenario(config.scenario);
-  if (scenario == nullptr) {
-    std::cerr << "error: there is no scenario '" << config.scenario
-              << "'; there are: fanout, map_reduce, chat_vector_db\n";
-    return 2;
-  }
-  constexpr size_t most = 10'000'000;
-  if (config.calls == 0 || config.calls > most || config.warm_up > most) {
-    std::cerr << "error: --calls must be between 1 and 10000000, --warm-up at most that\n";
-    return 2;
-  }
-  constexpr size_t most_chains = 100'000;
-  if (config.chains == 0 || config.chains > most_chains || config.documents == 0 ||
-      config.documents > most_chains) {
-    std::cerr << "error: --chains and --documents must be between 1 and 100000\n";
-    return 2;
-  }
-  auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
-  if (config.base_url.empty() && (from_environment == nullptr || *from_environment == '\0')) {
-    std::cerr << "error: name the endpoint to load, with --base-url or OPENAI_BASE_URL\n";
-    return 2;
-  }
-  auto figures = scenario(system, to_load(config));
-  if (!figures) {
-    std::cerr << "error: " << describe(figures.error()) << '\n';
+  auto what = std::ranges::find(scenarios, config.scenario, &scenario::name);
+  if (what == scenarios.end())
+    return refuse("there is no scenario '" + config.scenario + "'; there are: " + scenario_names());
+  if (auto complaint = complaint_about(config, *what); !complaint.empty())
+    return refuse(complaint);
+  auto report = what->run(system, to_load(config, *what));
+  if (!report) {
+    std::cerr << "error: " << describe(report.error()) << '\n';
     return 1;
   }
-  auto report = to_json(*figures);
-  std::cout << report << '\n';
-  if (!figures->first_error.empty())
-    std::cerr << "first error: " << figures->first_error << '\n';
-  if (!config.json.empty() && !(std::ofstream{config.json} << report << '\n')) {
+  std::cout << report->json << '\n';
+  if (!report->first_error.empty())
+    std::cerr << "first error: " << report->first_error << '\n';
+  for (const auto& sentence : report->broken)
+    std::cerr << "failed: " << sentence << '\n';
+  if (!config.json.empty() && !(std::ofstream{config.json} << report->json << '\n')) {
     std::cerr << "error: " << config.json << " cannot be written\n";
     return 1;
   }
-  return figures->errors == 0 ? 0 : 1;
+  return report->broken.empty() ? 0 : 1;
 }
 
 } // namespace

@@ -21,15 +21,6 @@ double process_cpu_s() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-/// Nearest rank. Reorders.
-double percentile(std::vector<double>& of, double share) {
-  if (of.empty())
-    return 0;
-  auto at = of.begin() + std::lround(share * static_cast<double>(of.size() - 1));
-  std::nth_element(of.begin(), at, of.end());
-  return *at;
-}
-
 } // namespace
 
 stopwatch::stopwatch() : wall_(std::chrono::steady_clock::now()), cpu_(process_cpu_s()) {
@@ -41,6 +32,14 @@ double stopwatch::wall_s() const {
 
 double stopwatch::cpu_s() const {
   return process_cpu_s() - cpu_;
+}
+
+double percentile(std::vector<double>& of, double share) {
+  if (of.empty())
+    return 0;
+  auto at = of.begin() + std::lround(share * static_cast<double>(of.size() - 1));
+  std::nth_element(of.begin(), at, of.end());
+  return *at;
 }
 
 figures summarize(const std::vector<outcome>& outcomes, const stopwatch& watch) {

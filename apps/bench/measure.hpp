@@ -40,6 +40,9 @@ struct figures {
   std::string first_error;
 };
 
+/// Nearest rank; 0 of nothing. Reorders.
+double percentile(std::vector<double>& of, double share);
+
 figures summarize(const std::vector<outcome>& outcomes, const stopwatch& watch);
 
 /// One line, with the rates worked out.

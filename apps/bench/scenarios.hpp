@@ -2,19 +2,22 @@
 #pragma once
 
 #include "measure.hpp"
+#include "report.hpp"
 
 #include <chainmail/llm/openai_options.hpp>
 
 #include <caf/fwd.hpp>
+#include <caf/timespan.hpp>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace chainmail::bench {
 
 /// How much of it.
 struct load {
   openai_options endpoint;
-  /// Calls of a fanout; at most `in_flight` of them at once.
+  /// Single calls; at most `in_flight` of them at once.
   size_t calls = 1'000;
   size_t in_flight = 1'000;
   /// Calls to make before, not measured.
@@ -22,6 +25,15 @@ struct load {
   /// Chain calls gathered, each over this many documents.
   size_t chains = 10;
   size_t documents = 40;
+  /// What the endpoint of `limits` allows.
+  uint64_t requests_per_minute = 600;
+  uint64_t tokens_per_minute = 60'000;
+  /// Its limits are not configured, but learned from what it says.
+  bool learn = false;
+  /// Mean length of its prompts.
+  size_t words = 20;
+  /// How long the endpoint of `outage` is down.
+  caf::timespan outage = std::chrono::seconds{20};
 };
 
 /// llm_chain calls through gather.
@@ -32,5 +44,23 @@ caf::expected<figures> map_reduce(caf::actor_system& system, const load& how_muc
 
 /// Follow-up questions over an index: a round each of condensing, embedding and answering.
 caf::expected<figures> chat_vector_db(caf::actor_system& system, const load& how_much);
+
+// The others run against an endpoint that they simulate themselves, through spawn_llm, and demand
+// something of what they count.
+
+/// Single calls to an endpoint that breaks three replies in ten, each in one of eight ways.
+caf::expected<report> chaos(caf::actor_system& system, const load& how_much);
+
+/// More calls than an endpoint with strict limits allows in a minute.
+caf::expected<report> limits(caf::actor_system& system, const load& how_much);
+
+/// One call, which is told twice to come back after a second.
+caf::expected<report> two_429s(caf::actor_system& system, const load& how_much);
+
+/// 500 calls a second to an endpoint that is down for a while.
+caf::expected<report> outage(caf::actor_system& system, const load& how_much);
+
+/// Calls of which some are slow, without hedging and with it.
+caf::expected<report> hedging(caf::actor_system& system, const load& how_much);
 
 } // namespace chainmail::bench
