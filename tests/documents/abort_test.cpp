@@ -2,7 +2,7 @@
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/documents/qa_chain.hpp>
 #include <chainmail/gather/gather.hpp>
-#include <chainmail/llm/openai_client.hpp>
+#include <chainmail/llm/spawn_llm.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -42,7 +42,7 @@ struct slow_gather {
   explicit slow_gather(caf::timespan timeout = 1min) {
     openai_options endpoint;
     endpoint.base_url = server.base_url();
-    llm = spawn_openai_client(room.system, room.http, endpoint);
+    llm = spawn_llm(room.system, room.http, {.endpoint = endpoint});
     chain = spawn_qa_chain(room.system, llm, qa_type::map_reduce);
     context = due_in(timeout);
     std::vector<document> documents;

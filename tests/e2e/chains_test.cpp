@@ -32,7 +32,7 @@ struct world {
   caf::scoped_actor self{system};
   openai_options endpoint = options_of_endpoint(server);
   http_actor http = spawn_http(system);
-  llm_actor llm = spawn_openai_client(system, http, endpoint);
+  llm_actor llm = spawn_llm(system, http, {.endpoint = endpoint});
 
   static simulator::options options_of_server() {
     simulator::options result;
