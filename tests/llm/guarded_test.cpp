@@ -165,6 +165,20 @@ TEST_CASE("a call waits for a breaker when it may try again") {
   CHECK(f.fake->calls[1].at - f.fake->calls[0].at >= 1s);
 }
 
+TEST_CASE("calls that wait for a breaker go soon after its probe was answered") {
+  guard_fixture f;
+  f.options.breaker->min_calls = 1;
+  f.fake->reply = [&f] {
+    return f.fake->calls.size() == 1 ? fail_with(errc::server_error) : answer_with("x", 100ms);
+  };
+  std::vector<std::shared_ptr<reply<llm_result>>> replies;
+  for (auto i = 0; i < 20; ++i)
+    replies.push_back(f.start());
+  f.pass(5s);
+  for (const auto& reply : replies)
+    CHECK(reply->result);
+}
+
 TEST_CASE("a fallback answers when the first target failed for good") {
   guard_fixture f;
   f.options.retry.max_attempts = 2;

@@ -142,7 +142,9 @@ struct guard_state {
     note_refusal(*what, why);
     if (what->target + 1 < targets.size())
       return fall_back(what);
-    retry_later(what, why, target.breaker->retry_at());
+    // While a probe is out, its verdict is near: the back-off alone will do.
+    auto is_open = target.breaker->current(now) == circuit_breaker::mode::open;
+    retry_later(what, why, is_open ? target.breaker->retry_at() : now);
   }
 
   void ask_permit(const flight_ptr& what, circuit_breaker::pass pass, bool is_hedge) {
@@ -264,7 +266,8 @@ struct guard_state {
 
   // -- after a failure --------------------------------------------------------------------
 
-  /// Tries again when the policy allows it and not before `earliest`, else elsewhere, else fails.
+  /// Tries again when the policy allows it, else elsewhere, else fails. Backs off from `earliest`,
+  /// if that is later: calls that wait for the same moment do not all come at it.
   void retry_later(const flight_ptr& what, const caf::error& why, flight::time_point earliest = {},
       bool limiter_waits = false) {
     auto now = self->clock().now();
@@ -273,7 +276,7 @@ struct guard_state {
     auto delay = retry.next(what->retries, why, now, what->context.due);
     if (!delay)
       return fail(what, why);
-    auto at = limiter_waits ? now : std::max(now + *delay, earliest);
+    auto at = limiter_waits ? now : std::max(now, earliest) + *delay;
     if (what->context.due.has_passed(at))
       return fail(what, why);
     if (at <= now)
