@@ -68,6 +68,7 @@ struct bench_config : caf::actor_system_config {
   size_t calls = usual;
   size_t in_flight = 0;
   bench::load load;
+  llm_settings llm;
   std::string json;
 
   bench_config() {
@@ -90,6 +91,7 @@ struct bench_config : caf::actor_system_config {
         .add(load.words, "words", "limits: mean length of the prompts (default: 20)")
         .add(load.outage, "outage", "outage: how long the endpoint is down (default: 20s)")
         .add(json, "json", "write the figures to this file");
+    llm.add_to(custom_options_);
   }
 };
 
@@ -116,8 +118,8 @@ std::string complaint_about(const bench_config& config, const scenario& what) {
   if (config.load.outage < std::chrono::seconds{1} || config.load.outage > std::chrono::hours{1})
     return "--outage must be between 1s and 60min";
   auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
-  auto has_endpoint =
-      !config.base_url.empty() || (from_environment != nullptr && *from_environment != '\0');
+  auto has_endpoint = !config.base_url.empty() || !config.llm.base_url.empty() ||
+                      (from_environment != nullptr && *from_environment != '\0');
   if (what.needs_endpoint && !has_endpoint)
     return "name the endpoint to load, with --base-url or OPENAI_BASE_URL";
   if (!what.needs_endpoint && !config.base_url.empty())
@@ -125,11 +127,12 @@ std::string complaint_about(const bench_config& config, const scenario& what) {
   return {};
 }
 
-bench::load to_load(const bench_config& config, const scenario& what) {
+caf::expected<bench::load> to_load(const bench_config& config, const scenario& what) {
   auto result = config.load;
-  result.endpoint = openai_options::from_environment();
   if (!config.base_url.empty())
-    result.endpoint.base_url = config.base_url;
+    result.llm.endpoint.base_url = config.base_url;
+  if (auto error = config.llm.apply_to(result.llm))
+    return error;
   result.calls = config.calls == usual ? what.calls : config.calls;
   result.in_flight = config.in_flight != 0 ? config.in_flight : what.in_flight;
   if (result.in_flight == 0)
@@ -143,7 +146,10 @@ int run_bench(caf::actor_system& system, const bench_config& config) {
     return refuse("there is no scenario '" + config.scenario + "'; there are: " + scenario_names());
   if (auto complaint = complaint_about(config, *what); !complaint.empty())
     return refuse(complaint);
-  auto report = what->run(system, to_load(config, *what));
+  auto load = to_load(config, *what);
+  if (!load)
+    return refuse(sentence_of(load.error()));
+  auto report = what->run(system, *load);
   if (!report) {
     std::cerr << "error: " << describe(report.error()) << '\n';
     return 1;

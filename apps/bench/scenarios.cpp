@@ -23,7 +23,7 @@ struct stack {
         options.max_in_flight = in_flight;
         return spawn_http(system, options);
       }()),
-      llm(spawn_llm(system, http, {.endpoint = how_much.endpoint})) {}
+      llm(spawn_llm(system, http, how_much.llm)) {}
 
   caf::expected<std::vector<outcome>> run(
       const chain_actor& chain, std::vector<values> inputs, size_t in_flight) {
@@ -114,7 +114,7 @@ caf::expected<figures> map_reduce(caf::actor_system& system, const load& how_muc
 
 caf::expected<figures> chat_vector_db(caf::actor_system& system, const load& how_much) {
   stack with{system, how_much, capacity_of({})};
-  auto embedder = spawn_openai_embedder(system, with.http, how_much.endpoint);
+  auto embedder = spawn_openai_embedder(system, with.http, how_much.llm.endpoint);
   auto index = spawn_vector_index(system);
   auto added = add_documents(
       with.self, embedder, index, some_documents(how_much.documents), default_timeout);

@@ -4,7 +4,7 @@
 #include "measure.hpp"
 #include "report.hpp"
 
-#include <chainmail/llm/openai_options.hpp>
+#include <chainmail/llm/spawn_llm.hpp>
 
 #include <caf/fwd.hpp>
 #include <caf/timespan.hpp>
@@ -16,7 +16,8 @@ namespace chainmail::bench {
 
 /// How much of it.
 struct load {
-  openai_options endpoint;
+  /// Of the scenarios that are given their endpoint.
+  llm_config llm;
   /// Single calls; at most `in_flight` of them at once.
   size_t calls = 1'000;
   size_t in_flight = 1'000;

@@ -43,8 +43,8 @@ TEST_CASE("fanout prints and writes its figures, and they add up") {
 
 TEST_CASE("the bench counts failed calls, names the first reason and fails itself") {
   simulator_process simulator{{"--script=ok,503,503"}};
-  auto result = run_program(
-      "chainmail-bench", {"--base-url=" + simulator.base_url(), "--calls=5", "--in-flight=1"});
+  auto result = run_program("chainmail-bench",
+      {"--base-url=" + simulator.base_url(), "--calls=5", "--in-flight=1", "--llm.attempts=1"});
   INFO(result.said());
   CHECK(result.status == 1);
   CHECK(parsed(result.out)["errors"].GetInt() == 2);

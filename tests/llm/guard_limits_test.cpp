@@ -4,6 +4,7 @@
 #include <chainmail/limits/rate_limiter.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 using namespace chainmail;
 using namespace chainmail::test;
@@ -120,6 +121,7 @@ TEST_CASE("one 429 holds back every call of its key") {
 TEST_CASE("two 429s with Retry-After 1 cost little more than two seconds") {
   limited_fixture f;
   f.limit();
+  f.options.limits_are_known = GENERATE(true, false);
   f.fake->reply = [&f] { return f.fake->calls.size() <= 2 ? limit_with(1s) : answer_with("x"); };
   auto begin = f.time.now();
   REQUIRE(f.run().result);
