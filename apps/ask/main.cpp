@@ -123,6 +123,7 @@ private:
     llm_ = spawn_llm(system, http, llm);
     embedder_options embedding;
     embedding.model = config_.embedding_model;
+    embedding.retry = llm.retry;
     embedder_ = spawn_openai_embedder(system, http, endpoint, embedding);
     index_options options;
     options.folder = config_.index.empty()

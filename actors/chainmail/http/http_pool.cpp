@@ -34,7 +34,8 @@ struct http_pool_state {
 
   http_pool_state(http_actor::pointer self_ptr, http_options opts, size_t capacity)
     : self(self_ptr), options(std::move(opts)), members(options.workers) {
-    options.max_queued = std::max<size_t>(options.max_queued / options.workers, 1);
+    if (options.max_queued > 0)
+      options.max_queued = std::max<size_t>(options.max_queued / options.workers, 1);
     for (size_t i = 0; i < members.size(); ++i) {
       // The remainder goes to the first ones.
       members[i].capacity = (capacity + members.size() - 1 - i) / members.size();

@@ -51,14 +51,13 @@ void guard_target_state::answered(
     usage_.learn(result.completions.size(), result.usage);
 }
 
-void guard_target_state::failed(circuit_breaker::pass pass, errc code, bool is_cut_short,
+void guard_target_state::failed(circuit_breaker::pass pass, errc code, bool had_time,
     const error_detail& detail, time_point now) {
   if (code == errc::rate_limited || detail.limits)
     limits_ = limits::some;
   if (!breaker)
     return;
-  // A caller without patience says nothing of the endpoint.
-  auto is_callers_doing = code == errc::cancelled || (code == errc::timed_out && !is_cut_short);
+  auto is_callers_doing = code == errc::cancelled || (code == errc::timed_out && !had_time);
   if (is_callers_doing)
     breaker->abandoned(pass, now);
   else if (is_endpoint_failure(code))

@@ -36,8 +36,8 @@ public:
 
   void answered(circuit_breaker::pass pass, const llm_result& result, time_point now);
 
-  /// `is_cut_short`: the attempt had less time than its call.
-  void failed(circuit_breaker::pass pass, errc code, bool is_cut_short, const error_detail& detail,
+  /// `had_time`: the call is not due yet.
+  void failed(circuit_breaker::pass pass, errc code, bool had_time, const error_detail& detail,
       time_point now);
 
   /// The attempt was not made.

@@ -185,9 +185,7 @@ struct guard_state {
     auto now = self->clock().now();
     auto& target = targets[what->target];
     auto context = what->context;
-    auto limit = now + options.retry.attempt_timeout;
-    auto is_cut_short = limit < context.due.at;
-    context.due.at = std::min(context.due.at, limit);
+    context.due.at = std::min(context.due.at, now + options.retry.attempt_timeout);
     auto index = what->attempts.size();
     context.id = is_hedge ? what->attempt_id.child(what->hedges++) : what->attempt_id;
     if (!is_hedge)
@@ -208,9 +206,8 @@ struct guard_state {
     replies.ask<llm_result>(
         target.target.llm, context.due,
         [this, what, index](llm_result& result) { on_result(what, index, result); },
-        [this, what, index, is_cut_short](
-            caf::error& why) { on_error(what, index, why, is_cut_short); },
-        generate_atom_v, std::move(request), std::move(context));
+        [this, what, index](caf::error& why) { on_error(what, index, why); }, generate_atom_v,
+        std::move(request), std::move(context));
   }
 
   void on_result(const flight_ptr& what, size_t index, llm_result& result) {
@@ -241,12 +238,14 @@ struct guard_state {
       compat::send(self, options.store, save_atom_v, what.key, result, options.cache->time_to_live);
   }
 
-  void on_error(const flight_ptr& what, size_t index, caf::error& why, bool is_cut_short) {
+  void on_error(const flight_ptr& what, size_t index, caf::error& why) {
     auto now = self->clock().now();
     auto done = take_live(*what, index);
     auto code = code_of(why);
     auto detail = detail_of(why).value_or(error_detail{});
-    targets[done.target].failed(done.pass, code, is_cut_short, detail, now);
+    // A caller without patience says nothing of the endpoint.
+    auto had_time = !what->context.due.has_passed(now);
+    targets[done.target].failed(done.pass, code, had_time, detail, now);
     settle(done.granted, report_of(code, detail));
     if (what->is_over)
       return;
