@@ -44,7 +44,13 @@ caf::expected<report> limits(caf::actor_system& system, const load& how_much) {
   plan.is_right = [](size_t i, const std::string& text) {
     return text.find('"' + numbered_prompt(i) + " crate") != std::string::npos;
   };
-  call_run run{system, spawn_llm(system, spawn_http(system), config), plan};
+  auto llm = spawn_llm(system, spawn_http(system), config);
+  if (how_much.learn) { // what goes out before the first answer cannot know of any limit
+    caf::scoped_actor self{system};
+    if (auto first = generate(self, llm, "Say hello."); !first)
+      return std::move(first.error());
+  }
+  call_run run{system, llm, plan};
   run.wait();
   auto totals = sum_up(run.finish());
   auto counted = server.snapshot();

@@ -85,8 +85,8 @@ void check_hedging(const bench_run& run, double calls) {
 
 TEST_CASE("with three replies in ten broken, every call is answered, and nothing leaks") {
   temporary_folder folder;
-  bench_run run{"chaos", {"--calls=150", "--json=" + folder.path("chaos.json")}};
-  check_chaos(run, 150);
+  bench_run run{"chaos", {"--calls=100", "--json=" + folder.path("chaos.json")}};
+  check_chaos(run, 100);
   CHECK(read_file(folder.path("chaos.json")) == run.result.out);
 }
 
@@ -96,6 +96,13 @@ TEST_CASE("configured limits are used, and not exceeded") {
       "limits", {"--calls=800", "--requests-per-minute=12000", "--tokens-per-minute=2000000"}};
   check_limits(run, 800);
   CHECK(run.number("wall_s") >= (800 - 120) / 200.0); // the burst is a hundredth of the limit
+}
+
+TEST_CASE("limits that nobody configured are learned from the first answer") {
+  bench_run run{"limits",
+      {"--learn", "--calls=800", "--requests-per-minute=12000", "--tokens-per-minute=2000000"}};
+  check_limits(run, 800);
+  CHECK(run.number("wall_s") >= (800 - 120) / 200.0);
 }
 
 TEST_CASE("two 429s with Retry-After 1 are answered within 2.3 s") {
@@ -128,6 +135,10 @@ TEST_CASE("with three replies in ten broken, five thousand calls are answered", 
 
 TEST_CASE("two thousand calls keep to 600 requests and 60,000 tokens a minute", "[long]") {
   check_limits(bench_run{"limits", {}, 400s}, 2'000);
+}
+
+TEST_CASE("two thousand calls keep to limits that were learned", "[long]") {
+  check_limits(bench_run{"limits", {"--learn"}, 400s}, 2'000);
 }
 
 TEST_CASE("an outage of 20 s under 500 calls a second does not spread", "[long]") {
