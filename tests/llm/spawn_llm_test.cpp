@@ -1,5 +1,7 @@
 // The usual stack over real HTTP, and its settings.
+#include "support/http_calls.hpp"
 #include "support/refusal.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <chainmail/caf/main.hpp>
 #include <chainmail/gather/calls.hpp>
@@ -136,6 +138,27 @@ TEST_CASE("limits that an endpoint speaks of are honoured without being configur
   auto took = std::chrono::steady_clock::now() - begin;
   CHECK(took > 2s); // 20 a second, and a small burst
   CHECK(f.endpoint.snapshot().rate_limited == 0);
+}
+
+TEST_CASE("answers that a file keeps are there for the next process") {
+  temporary_folder folder;
+  stack_fixture f;
+  f.config.endpoint.defaults.temperature = 0;
+  f.config.cache.emplace();
+  f.config.cache_file = folder.path("answers.sqlite");
+  auto first = f.ask(f.spawn());
+  REQUIRE(first);
+  CHECK_FALSE(first->is_cached);
+  // Another stack, with nothing in its memory. The file is written behind the answer.
+  caf::expected<llm_result> second{caf::error{}};
+  auto kept = eventually([&] {
+    second = f.ask(f.spawn());
+    return second && second->is_cached;
+  });
+  REQUIRE(kept);
+  CHECK(second->text() == first->text());
+  f.config.endpoint.defaults.seed = 1;
+  CHECK_FALSE(f.ask(f.spawn())->is_cached);
 }
 
 TEST_CASE("the usual stack refuses a configuration that cannot work") {

@@ -19,7 +19,7 @@ int64_t usage_estimate::of(const llm_request& request, const llm_parameters& def
                std::max(own.n.value_or(defaults.n.value_or(1)),
                    own.best_of.value_or(defaults.best_of.value_or(1)));
   const auto& limit = own.max_tokens ? own.max_tokens : defaults.max_tokens;
-  auto each = completion_tokens_;
+  auto each = completion_tokens_ + deviation_;
   if (limit)
     each = has_learned_ ? std::min(each, static_cast<double>(*limit)) : static_cast<double>(*limit);
   constexpr double most = 1e12;
@@ -32,6 +32,8 @@ void usage_estimate::learn(size_t completions, const token_usage& used) {
     return;
   auto each = static_cast<double>(used.completion_tokens) / static_cast<double>(completions);
   constexpr double weight = 0.05;
+  if (has_learned_)
+    deviation_ += weight * (std::abs(each - completion_tokens_) - deviation_);
   completion_tokens_ = has_learned_ ? (1 - weight) * completion_tokens_ + weight * each : each;
   has_learned_ = true;
 }

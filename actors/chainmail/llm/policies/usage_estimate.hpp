@@ -9,8 +9,9 @@
 
 namespace chainmail {
 
-/// Counts the prompt with a token_counter, and expects as long a completion as the last ones had.
-/// Reserving max_tokens instead would leave most of a limit unused: few completions are that long.
+/// Counts the prompt with a token_counter, and expects a completion somewhat longer than the last ones
+/// were: by their mean deviation, so that few calls use more than was reserved for them. Reserving
+/// max_tokens instead would leave most of a limit unused: few completions are that long.
 class usage_estimate {
 public:
   explicit usage_estimate(std::shared_ptr<token_counter> counter) : counter_(std::move(counter)) {}
@@ -25,6 +26,7 @@ private:
   std::shared_ptr<token_counter> counter_;
   /// Of one completion, over about the last 20 requests. OpenAI's own default limit to begin with.
   double completion_tokens_ = 16;
+  double deviation_ = 0;
   bool has_learned_ = false;
 };
 
