@@ -116,8 +116,7 @@ std::vector<flight_ptr> flight_table::all() const {
   for (const auto& [id, what] : by_id_)
     result.push_back(what);
   std::ranges::sort(result);
-  auto [first, last] = std::ranges::unique(result);
-  result.erase(first, last);
+  result.erase(std::unique(result.begin(), result.end()), result.end());
   return result;
 }
 

@@ -176,7 +176,7 @@ struct guard_state {
           if (is_retryable(code_of(why)) && why != errc::rate_limited && why != errc::timed_out)
             retry_later(what, why);
           else
-            fail(what, std::move(why));
+            fail(what, why);
         },
         acquire_atom_v, std::move(wanted), context);
   }
@@ -284,11 +284,11 @@ struct guard_state {
   }
 
   /// The target failed for good: asks the next one, or answers with the error.
-  void fail(const flight_ptr& what, caf::error why) {
+  void fail(const flight_ptr& what, const caf::error& why) {
     auto is_late = what->context.due.has_passed(self->clock().now());
     if (what->target + 1 < targets.size() && !is_late && may_fall_back(code_of(why)))
       return fall_back(what);
-    land_with_error(what, std::move(why));
+    land_with_error(what, why);
   }
 
   void fall_back(const flight_ptr& what) {
@@ -317,7 +317,7 @@ struct guard_state {
     rest();
   }
 
-  void land_with_error(const flight_ptr& what, caf::error why) {
+  void land_with_error(const flight_ptr& what, const caf::error& why) {
     auto tried = what->attempts.size();
     auto sentence = sentence_of(why);
     if (tried > 1)
@@ -399,9 +399,9 @@ struct guard_state {
     made.started = self->clock().now() - of.begin;
   }
 
-  void settle(permit granted, permit_report report) {
+  void settle(permit granted, const permit_report& report) {
     if (granted.id != 0)
-      compat::send(self, options.limiter, settle_atom_v, granted.id, std::move(report));
+      compat::send(self, options.limiter, settle_atom_v, granted.id, report);
   }
 
   static permit_report report_of(errc code, error_detail& detail) {

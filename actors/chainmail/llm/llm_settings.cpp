@@ -8,7 +8,7 @@
 
 namespace chainmail {
 
-void llm_settings::add_to(caf::config_option_set& options, const char* category) {
+void llm_settings::add_to(caf::config_option_set& options, const std::string& category) {
   caf::config_option_adder{options, category}
       .add(base_url, "base-url", "endpoint, such as http://127.0.0.1:8080/v1 (OPENAI_BASE_URL)")
       .add(model, "model", "model to ask")

@@ -31,7 +31,7 @@ struct llm_settings {
 
   /// Adds them to a program's options, as --CATEGORY.requests-per-minute=600 and, in its file, as
   /// `CATEGORY { requests-per-minute = 600 }`. The settings must outlive the options.
-  void add_to(caf::config_option_set& options, const char* category = "llm");
+  void add_to(caf::config_option_set& options, const std::string& category = "llm");
 
   /// Writes what was set over a configuration. errc::invalid_input for what makes no sense.
   caf::error apply_to(llm_config& config) const;

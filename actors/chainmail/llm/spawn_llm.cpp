@@ -46,7 +46,7 @@ caf::error check(const llm_config& config) {
   return check(config.limits);
 }
 
-llm_actor spawn_llm(caf::actor_system& system, http_actor http, llm_config config) {
+llm_actor spawn_llm(caf::actor_system& system, const http_actor& http, const llm_config& config) {
   if (!http)
     throw std::invalid_argument{"an LLM needs a valid HTTP actor"};
   if (auto error = check(config))

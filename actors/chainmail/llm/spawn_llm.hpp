@@ -43,6 +43,7 @@ caf::error check(const llm_config& config);
 /// started anew when they crash. All of them live as long as the handle, or calls, do.
 /// @throws std::invalid_argument for an invalid handle, or with the sentence of check(config).
 /// @throws std::runtime_error when the cache's file cannot be used.
-llm_actor spawn_llm(caf::actor_system& system, http_actor http, llm_config config = {});
+llm_actor spawn_llm(
+    caf::actor_system& system, const http_actor& http, const llm_config& config = {});
 
 } // namespace chainmail
