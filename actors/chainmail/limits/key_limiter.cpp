@@ -145,6 +145,11 @@ uint64_t key_limiter::free_places() const {
   return most > in_flight_ ? most - in_flight_ : 0;
 }
 
+int64_t key_limiter::headroom() const {
+  constexpr int64_t least_part = 100;
+  return std::min(headroom_, tokens_->limit() / least_part);
+}
+
 key_limiter::plan key_limiter::plan_for(const fair_queue::item& call, time_point now) {
   auto places = free_places();
   if (places == 0)
@@ -164,7 +169,8 @@ key_limiter::plan key_limiter::plan_for(const fair_queue::item& call, time_point
   if (requests_)
     at = std::max(at, requests_->ready_at(least, now));
   if (tokens_)
-    at = std::max(at, tokens_->ready_at(least * each, now));
+    at =
+        std::max(at, tokens_->ready_at(std::min(least * each + headroom(), tokens_->limit()), now));
   return {at, {least, least * each}};
 }
 
@@ -232,6 +238,9 @@ void key_limiter::settle(
   if (report.answered > 0) {
     constexpr double weight = 1.0 / 32;
     auto count = static_cast<double>(report.answered);
+    constexpr double kept = 0.99;
+    auto excess = static_cast<double>(used - report.tokens_reserved) / count;
+    headroom_ = static_cast<int64_t>(std::max(excess, kept * static_cast<double>(headroom_)));
     reserved_ += (static_cast<double>(report.tokens_reserved) / count - reserved_) * weight;
     used_ += (static_cast<double>(used) / count - used_) * weight;
     pause_.on_success(taken_at);

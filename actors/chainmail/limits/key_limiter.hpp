@@ -79,6 +79,7 @@ private:
   [[nodiscard]] plan plan_for(const fair_queue::item& call, time_point now);
   [[nodiscard]] work share_of(const fair_queue::item& call, const work& least, time_point now);
   [[nodiscard]] uint64_t free_places() const;
+  [[nodiscard]] int64_t headroom() const;
   [[nodiscard]] bool knows_limits() const;
   void learn(const provider_limits& said, time_point now);
 
@@ -95,6 +96,10 @@ private:
   /// Averages of the last answers: estimates are often too high.
   double reserved_ = 0;
   double used_ = 0;
+  /// By how much calls exceeded what was reserved for them, at most; forgotten within some hundred
+  /// answers. Room for that much is kept free, up to a hundredth of the limit: the last call of a
+  /// period may do so, too.
+  int64_t headroom_ = 0;
   /// Nothing can go before, as long as nothing happens.
   time_point blocked_until_ = time_point::min();
 };
