@@ -3,6 +3,7 @@
 #include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/llm/guard_flights.hpp>
+#include <chainmail/llm/guard_rules.hpp>
 #include <chainmail/llm/guard_target_state.hpp>
 #include <chainmail/llm/guarded.hpp>
 
@@ -288,7 +289,8 @@ struct guard_state {
     auto is_late = what->context.due.has_passed(self->clock().now());
     if (what->target + 1 < targets.size() && !is_late && may_fall_back(code_of(why)))
       return fall_back(what);
-    land_with_error(what, why);
+    flights.land(what, with_attempts(why, std::move(what->attempts)));
+    rest();
   }
 
   void fall_back(const flight_ptr& what) {
@@ -297,36 +299,10 @@ struct guard_state {
     proceed(what);
   }
 
-  static bool may_fall_back(errc code) {
-    switch (code) {
-    case errc::cancelled:
-    case errc::overloaded:
-    case errc::content_filtered:
-    case errc::invalid_input:
-    case errc::unsupported:
-      return false;
-    default:
-      return true;
-    }
-  }
-
   /// Ends a flight that still has waiters.
   void give_up(const flight_ptr& what, const caf::error& why) {
     flights.land(what, why);
     withdraw(what);
-    rest();
-  }
-
-  void land_with_error(const flight_ptr& what, const caf::error& why) {
-    auto tried = what->attempts.size();
-    auto sentence = sentence_of(why);
-    if (tried > 1)
-      sentence += " (attempt " + std::to_string(tried) +
-                  " at this call; the one before it: " + to_string(what->attempts[tried - 2].code) +
-                  ")";
-    auto detail = detail_of(why).value_or(error_detail{});
-    detail.attempts = std::move(what->attempts);
-    flights.land(what, make_failure(code_of(why), std::move(sentence), std::move(detail)));
     rest();
   }
 
@@ -402,19 +378,6 @@ struct guard_state {
   void settle(permit granted, const permit_report& report) {
     if (granted.id != 0)
       compat::send(self, options.limiter, settle_atom_v, granted.id, report);
-  }
-
-  static permit_report report_of(errc code, error_detail& detail) {
-    permit_report result;
-    // What may have reached the model counts as it was reserved.
-    auto may_be_billed = code == errc::timed_out || code == errc::cancelled ||
-                         code == errc::malformed_response || code == errc::response_too_large ||
-                         code == errc::shut_down;
-    result.use = code == errc::rate_limited ? permit_use::rate_limited : permit_use::failed;
-    result.tokens = may_be_billed ? -1 : 0;
-    result.retry_after = detail.retry_after;
-    result.limits = detail.limits;
-    return result;
   }
 
   /// Calls keep the guard alive: one that waits for its next attempt has nobody else who does.
