@@ -27,8 +27,7 @@ caf::error to_failure(const failed_exchange& failed) {
   auto make = [&](errc code, std::string sentence) {
     if (!failed.detail.empty() && !failed.exceeded_limit) // then it speaks of a failed write: ours
       sentence += " (" + std::string{failed.detail} + ")";
-    return make_failure(
-        code, std::move(sentence), {static_cast<int32_t>(failed.status), endpoint});
+    return make_failure(code, std::move(sentence), {static_cast<int32_t>(failed.status), endpoint});
   };
   if (failed.exceeded_limit || failed.result == CURLE_FILESIZE_EXCEEDED)
     return make(errc::response_too_large, what + ": the response is larger than the limit of " +
