@@ -140,6 +140,27 @@ TEST_CASE("limits that an endpoint speaks of are honoured without being configur
   CHECK(f.endpoint.snapshot().rate_limited == 0);
 }
 
+TEST_CASE("of a call and its hedge, the slower one is aborted at its socket") {
+  simulator::options options;
+  options.latency = 10ms;
+  options.slow = {0.1, 30};
+  stack_fixture f{options};
+  f.config.hedge.emplace();
+  auto llm = f.spawn();
+  size_t hedged = 0;
+  for (auto i = 0; i < 150; ++i) {
+    auto result = f.ask(llm, "Say " + std::to_string(i));
+    REQUIRE(result);
+    hedged += result->attempts.size() == 2 ? 1 : 0;
+  }
+  CHECK(hedged > 0);
+  CHECK(hedged <= 15);
+  CHECK(eventually([&] { return f.endpoint.snapshot().in_flight == 0; }));
+  // On a busy machine, one that is not slow may be hedged, too, and be answered in time.
+  CHECK(f.endpoint.snapshot().aborted <= hedged);
+  CHECK(2 * f.endpoint.snapshot().aborted >= hedged);
+}
+
 TEST_CASE("answers that a file keeps are there for the next process") {
   temporary_folder folder;
   stack_fixture f;
