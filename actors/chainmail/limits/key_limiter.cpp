@@ -292,7 +292,8 @@ limiter_key_status key_limiter::status(time_point now) {
     result.max_in_flight = *configured_.max_in_flight;
   else if (!knows_limits() && concurrency_.is_limited())
     result.max_in_flight = concurrency_.limit();
-  result.paused_for = std::max(pause_.until() - now, duration{0});
+  if (pause_.until() > now)
+    result.paused_for = pause_.until() - now;
   return result;
 }
 

@@ -77,7 +77,8 @@ std::optional<lease_pool::grant> lease_pool::next() {
 std::optional<lease_pool::question> lease_pool::wants(time_point now) const {
   question result;
   if (order_.empty()) {
-    auto stock = now - slot_ < 2 * slot_length ? std::min(arrivals_before_, most_asked) : 0;
+    auto is_recent = slot_ != time_point::min() && now - slot_ < 2 * slot_length;
+    auto stock = is_recent ? std::min(arrivals_before_, most_asked) : 0;
     if (stock < 2 || ready_permits_ >= stock / 2)
       return std::nullopt;
     result.permits = stock;
