@@ -25,7 +25,7 @@ constexpr auto tolerance = 1s * slowness;
 
 simulator::options slow_endpoint() {
   simulator::options result;
-  result.latency = 10s;
+  result.latency = 10s * slowness;
   return result;
 }
 
@@ -111,7 +111,8 @@ TEST_CASE("a gather of map_reduce chains aborts every request at its deadline") 
   REQUIRE(under_test.is_under_way());
   auto due = under_test.context.due.at;
   REQUIRE(clock::now() < due);
-  REQUIRE(eventually([&] { return under_test.server.snapshot().in_flight < requests; }));
+  REQUIRE(eventually(
+      [&] { return under_test.server.snapshot().in_flight < requests; }, 10s * slowness));
   CHECK(clock::now() >= due);
   under_test.check_aborted(due);
 }

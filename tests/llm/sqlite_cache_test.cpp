@@ -58,6 +58,7 @@ struct cache_fixture {
   void execute(const std::string& sql) const {
     sqlite3* database = nullptr;
     REQUIRE(sqlite3_open(options.path.c_str(), &database) == SQLITE_OK);
+    sqlite3_busy_timeout(database, 5'000); // an actor may still be closing it
     CHECK(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(database);
   }
