@@ -126,4 +126,15 @@ using memory_actor = caf::typed_actor<
     // Gives up a call.
     caf::result<void>(cancel_atom, call_id)>;
 
+/// A node of a cluster, as other nodes see it.
+using node_actor = caf::typed_actor<
+    // The first message of a node that connected: who it is. The answer is who this one is.
+    // errc::unsupported, with both versions in the sentence, when they do not fit.
+    caf::result<node_hello>(join_atom, node_hello),
+    // What the sender serves from now on, all of it.
+    caf::result<void>(announce_atom, std::vector<service>),
+    // Spawns a chain here, that lives as long as the node that asked is connected.
+    caf::result<chain_actor>(spawn_atom, chain_spec, call_context),
+    caf::result<node_status>(status_atom)>;
+
 } // namespace chainmail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chainmail/call_context.hpp>
+#include <chainmail/errors.hpp>
 #include <chainmail/type_ids.hpp>
 #include <chainmail/values.hpp>
 
@@ -44,7 +45,12 @@ struct outcome {
 
 template <class Inspector>
 bool inspect(Inspector& f, outcome& x) {
-  return f.object(x).fields(f.field("result", x.result), f.field("error", x.error),
+  auto get_error = [&x] { return flatten(x.error); };
+  auto set_error = [&x](flat_error error) {
+    x.error = to_error(std::move(error));
+    return true;
+  };
+  return f.object(x).fields(f.field("result", x.result), f.field("error", get_error, set_error),
       f.field("started", x.started), f.field("took", x.took));
 }
 

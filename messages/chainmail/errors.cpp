@@ -82,6 +82,18 @@ std::optional<error_detail> detail_of(const caf::error& what) {
   return context.get_as<error_detail>(1);
 }
 
+flat_error flatten(const caf::error& what) {
+  return {code_of(what), sentence_of(what), detail_of(what)};
+}
+
+caf::error to_error(flat_error what) {
+  if (what.code == errc::none)
+    return {};
+  return what.detail
+             ? make_failure(what.code, std::move(what.sentence), std::move(*what.detail))
+             : make_failure(what.code, std::move(what.sentence));
+}
+
 std::string describe(const caf::error& what) {
   if (!is_ours(what))
     return sentence_of(what);

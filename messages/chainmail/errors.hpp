@@ -138,6 +138,24 @@ std::optional<error_detail> detail_of(const caf::error& what);
 /// "rate_limited: the endpoint ...": for logs and terminals.
 std::string describe(const caf::error& what);
 
+/// An error with nothing nested in it, for messages that hold errors: the context of a caf::error can
+/// hold errors without end, and a peer could make reading them end the stack.
+struct flat_error {
+  errc code = errc::none;
+  std::string sentence;
+  std::optional<error_detail> detail;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, flat_error& x) {
+  return f.object(x).fields(f.field("code", x.code), f.field("sentence", x.sentence),
+      f.field("detail", x.detail));
+}
+
+/// errc::internal for an error that is not chainmail's.
+flat_error flatten(const caf::error& what);
+caf::error to_error(flat_error what);
+
 /// Turns CAF's own errors (a receiver that is gone, a broken promise) into chainmail's; leaves
 /// others alone. `who` names the receiver in the sentence.
 caf::error to_failure(caf::error what, const char* who);

@@ -76,10 +76,19 @@ struct index_status;
 struct conversation_turn;
 struct conversation;
 
+// -- clusters ---------------------------------------------------------------------
+
+struct service;
+struct node_hello;
+struct chain_spec;
+struct service_status;
+struct node_status;
+
 // -- atoms ------------------------------------------------------------------------
 
 struct acquire_atom;
 struct add_atom;
+struct announce_atom;
 struct call_atom;
 struct cancel_atom;
 struct chunk_atom;
@@ -90,6 +99,7 @@ struct fetch_atom;
 struct finished_atom;
 struct gather_atom;
 struct generate_atom;
+struct join_atom;
 struct lease_atom;
 struct list_atom;
 struct load_atom;
@@ -98,6 +108,7 @@ struct retrieve_atom;
 struct save_atom;
 struct search_atom;
 struct settle_atom;
+struct spawn_atom;
 struct status_atom;
 struct stream_atom;
 struct turn_atom;

@@ -4,6 +4,7 @@
 #include <chainmail/actors.hpp>
 #include <chainmail/call_context.hpp>
 #include <chainmail/chains.hpp>
+#include <chainmail/cluster.hpp>
 #include <chainmail/errors.hpp>
 #include <chainmail/http.hpp>
 #include <chainmail/limits.hpp>

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <caf/action.hpp>
+#include <caf/actor.hpp>
 #include <caf/actor_clock.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/mailbox_element.hpp>
@@ -109,6 +110,12 @@ caf::action make_timer_action(F what) {
 }
 
 #endif
+
+/// Runs `what` inside an actor of this process, as its next message.
+template <class F>
+void run_inside(const caf::actor& who, F what) {
+  compat::anon_send(who, caf::make_action(std::move(what)));
+}
 
 /// Runs `what` inside `self` at `when`, unless `self` is gone by then: a waiting timer keeps nobody
 /// alive, unlike run_delayed.

@@ -1,0 +1,232 @@
+// CAF's broker with rules.
+#include <chainmail/caf/compat.hpp>
+#include <chainmail/cluster/frame_rules.hpp>
+#include <chainmail/cluster/node_broker.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/io/basp_broker.hpp>
+#include <caf/io/middleman.hpp>
+#include <caf/logger.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace chainmail {
+
+namespace {
+
+using namespace caf::io;
+
+constexpr size_t most_accepted = 1'000;
+
+/// Proxies of one peer's actors. A node speaks through a handful.
+constexpr size_t most_proxies = 10'000;
+
+/// Larger payloads are read in pieces of that size: each is a sign of life.
+constexpr uint32_t piece = 256 << 10;
+
+class node_broker : public basp_broker {
+public:
+  using basp_broker::basp_broker;
+
+  const char* name() const override { return "chainmail.node_broker"; }
+
+  caf::behavior make_behavior() override {
+    auto theirs = basp_broker::make_behavior();
+    delayed_send(this, heartbeat_interval, caf::tick_atom_v);
+    return caf::message_handler{
+        [this](new_data_msg& data) { on_data(data); },
+        [this](const new_connection_msg& accepted) { on_connection(accepted); },
+        [this](caf::connect_atom, scribe_ptr& stream, uint16_t port) {
+          on_connect(std::move(stream), port);
+        },
+        // CAF's own beats as configured for all connections, which by default is too slow for us.
+        [this](caf::tick_atom) {
+          delayed_send(this, heartbeat_interval, caf::tick_atom_v);
+          instance.handle_heartbeat(context());
+          on_tick();
+        },
+    }
+        .or_else(std::move(theirs));
+  }
+
+  // -- what CAF does for nodes that it hears of -------------------------------------------
+
+  void learned_new_node_directly(const caf::node_id&, bool) override {
+    // No spawn server of theirs: it would stay for ever.
+  }
+
+  void learned_new_node_indirectly(const caf::node_id&) override {}
+
+  caf::strong_actor_ptr make_proxy(caf::node_id node, caf::actor_id actor) override {
+    if (!instance.tbl().lookup_direct(node)) {
+      // The caller made a place for it, under a lock that is still held.
+      std::lock_guard guard{unknown_nodes_mutex_};
+      unknown_nodes_.insert(node);
+      return nullptr;
+    }
+    return basp_broker::make_proxy(std::move(node), actor);
+  }
+
+private:
+  struct connection {
+    frame_state frames;
+    /// Of a payload that arrives in pieces.
+    caf::byte_buffer parts;
+    caf::actor_id last_sender = 0;
+  };
+
+  void on_connection(const new_connection_msg& accepted) {
+    auto open = std::ranges::count_if(
+        states_, [](const auto& entry) { return entry.second.frames.is_accepted; });
+    if (static_cast<size_t>(open) >= most_accepted) {
+      close(accepted.handle);
+      return;
+    }
+    connection fresh;
+    fresh.frames.is_accepted = true;
+    states_.insert_or_assign(accepted.handle, std::move(fresh)); // handles are used again
+    set_context(accepted.handle);                                // whose time starts now
+    instance.write_server_handshake(
+        context(), get_buffer(accepted.handle), local_port(accepted.source));
+    flush(accepted.handle);
+    configure_read(accepted.handle, receive_policy::exactly(basp::header_size));
+  }
+
+  void on_connect(scribe_ptr stream, uint16_t port) {
+    auto handle = stream->hdl();
+    add_scribe(std::move(stream));
+    states_.insert_or_assign(handle, connection{});
+    set_context(handle);
+    this_context->hdl = handle;
+    this_context->remote_port = port;
+    this_context->callback = make_response_promise();
+    configure_read(handle, receive_policy::exactly(basp::header_size));
+    instance.write_client_handshake(context(), get_buffer(handle));
+    flush(handle);
+  }
+
+  void on_data(new_data_msg& data) {
+    set_context(data.handle);
+    auto& theirs = *this_context;
+    auto& ours = states_[data.handle];
+    auto is_payload = theirs.cstate == basp::await_payload;
+    if (is_payload && !is_whole(data, theirs.hdr, ours))
+      return;
+    if (auto why = is_payload ? check_payload(theirs.hdr, data.buf, ours.frames, this_node())
+                              : check_head(data, ours)) {
+      refuse(data.handle, why);
+      return;
+    }
+    if (is_payload && theirs.hdr.operation == basp::message_type::client_handshake &&
+        !make_way(data.handle, ours.frames.peer))
+      return;
+    auto next = instance.handle(context(), data, theirs.hdr, is_payload);
+    if (basp::requires_shutdown(next)) {
+      drop(data.handle, basp::to_sec(next));
+      return;
+    }
+    if (next != theirs.cstate || is_payload) {
+      auto size = next == basp::await_payload ? std::min(theirs.hdr.payload_len, piece)
+                                              : uint32_t{basp::header_size};
+      configure_read(data.handle, receive_policy::exactly(size));
+      theirs.cstate = next;
+    }
+  }
+
+  /// CAF ignores the handshake of a node that it has a connection with, and leaves both ends with half a
+  /// connection. So one of the two goes: the old one when that node connected again, for it knows
+  /// better; when both nodes connected to each other, that of the node with the higher ID.
+  bool make_way(connection_handle handle, const caf::node_id& peer) {
+    auto old = instance.tbl().lookup_direct(peer);
+    if (!old)
+      return true;
+    auto found = states_.find(*old);
+    auto came_from_peer = found == states_.end() || found->second.frames.is_accepted;
+    if (!came_from_peer && this_node() < peer) {
+      drop(handle, caf::sec::redundant_connection);
+      return false;
+    }
+    auto theirs = this_context;
+    drop(*old, caf::sec::redundant_connection);
+    this_context = theirs;
+    return true;
+  }
+
+  /// Collects the pieces of a payload; when it is whole, it is in `data`.
+  bool is_whole(new_data_msg& data, const basp::header& header, connection& ours) {
+    if (header.payload_len <= piece)
+      return true;
+    ours.parts.insert(ours.parts.end(), data.buf.begin(), data.buf.end());
+    auto left = header.payload_len - static_cast<uint32_t>(ours.parts.size());
+    if (left > 0) {
+      configure_read(data.handle, receive_policy::exactly(std::min(left, piece)));
+      return false;
+    }
+    data.buf = std::exchange(ours.parts, {});
+    return true;
+  }
+
+  const char* check_head(new_data_msg& data, connection& ours) {
+    basp::header header;
+    caf::binary_deserializer source{context(), data.buf};
+    if (!source.apply(header))
+      return "something that is no frame of the protocol";
+    if (auto why = check_header(header, ours.frames))
+      return why;
+    if (header.source_actor != ours.last_sender) {
+      ours.last_sender = header.source_actor;
+      if (proxies().count_proxies(ours.frames.peer) > most_proxies)
+        return "messages of more than 10,000 actors";
+    }
+    return nullptr;
+  }
+
+  void refuse(connection_handle handle, const char* why) {
+    CAF_LOG_WARNING("chainmail: disconnected" << remote_addr(handle) << "which sent" << why);
+    static_cast<void>(why); // where logging is not compiled in
+    drop(handle, caf::sec::malformed_basp_message);
+  }
+
+  void on_tick() {
+    auto silent_since = clock().now() - silence_limit;
+    std::vector<connection_handle> silent;
+    for (const auto& [handle, theirs] : ctx)
+      if (theirs.last_seen < silent_since)
+        silent.push_back(handle);
+    for (auto handle : silent)
+      drop(handle, caf::sec::connection_timeout);
+    std::erase_if(states_, [this](const auto& entry) { return !ctx.contains(entry.first); });
+    std::unordered_set<caf::node_id> unknown;
+    {
+      std::lock_guard guard{unknown_nodes_mutex_};
+      unknown = std::exchange(unknown_nodes_, {});
+    }
+    for (const auto& node : unknown)
+      if (!instance.tbl().lookup_direct(node))
+        proxies().erase(node);
+  }
+
+  void drop(connection_handle handle, caf::sec reason) {
+    states_.erase(handle);
+    connection_cleanup(handle, reason);
+    close(handle);
+  }
+
+  std::unordered_map<connection_handle, connection> states_;
+  /// Asked for by the threads that read messages.
+  std::mutex unknown_nodes_mutex_;
+  std::unordered_set<caf::node_id> unknown_nodes_;
+};
+
+} // namespace
+
+caf::actor find_node_broker(caf::actor_system& system) {
+  return system.middleman().named_broker<node_broker>("chainmail");
+}
+
+} // namespace chainmail

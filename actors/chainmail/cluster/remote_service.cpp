@@ -1,0 +1,401 @@
+// The remote service: calls, where they are, and what becomes of them when a node is lost.
+#include <chainmail/caf/alarm.hpp>
+#include <chainmail/caf/any_hub.hpp>
+#include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/cluster/least_loaded.hpp>
+#include <chainmail/cluster/remote_service.hpp>
+#include <chainmail/errors.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/sec.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+#include <unordered_map>
+#include <utility>
+
+namespace chainmail {
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+using time_point = clock_type::time_point;
+
+/// The nodes that a call may be lost with.
+constexpr uint32_t most_losses = 3;
+
+/// How long a node that was full is left alone.
+constexpr std::chrono::milliseconds rest_of_a_full_node{10};
+
+/// The node that works on a call has the same deadline, and knows better what it waits for: its
+/// error is let through first.
+constexpr std::chrono::milliseconds grace{75};
+
+/// For requests that bring no deadline of their own.
+constexpr std::chrono::seconds time_without_deadline{10};
+
+/// The answers of a node that did nothing for the request.
+bool is_refusal(const caf::error& x) {
+  return x == caf::sec::request_receiver_down || x == errc::overloaded;
+}
+
+/// The answers of CAF when the actor, or the way to it, was gone before the request came.
+bool is_loss(const caf::error& x) {
+  return x.category() == caf::type_id_v<caf::exit_reason> ||
+         x == caf::sec::no_route_to_receiving_node || x == caf::sec::broken_promise;
+}
+
+struct remote_service_state {
+  static constexpr const char* name = "chainmail.remote_service";
+
+  struct member {
+    caf::actor handle;
+    std::string node;
+    load use;
+    /// What the node offers; use.capacity is 0 while it rests.
+    uint32_t capacity = 0;
+    time_point rests_until = time_point::min();
+    std::set<uint64_t> calls;
+  };
+  using members_map = std::unordered_map<caf::actor_addr, member>;
+
+  struct call {
+    caf::message request;
+    caf::response_promise caller;
+    call_id id;
+    deadline due;
+    int32_t priority = 0;
+    bool is_repeatable = false;
+    uint32_t losses = 0;
+    /// Where it is; empty while it waits.
+    caf::actor_addr at;
+    uint64_t request_id = 0;
+  };
+  using calls_map = std::unordered_map<uint64_t, call>;
+
+  remote_service_state(any_hub* self_ptr, remote_service_options chosen)
+    : self(self_ptr), options(std::move(chosen)), alone_since(self->clock().now()) {}
+
+  caf::behavior make_behavior() {
+    self->set_default_handler(
+        [this](caf::scheduled_actor*, caf::message& content) { return take(content); });
+    self->set_down_handler([this](const caf::down_msg& down) { on_down(down.source); });
+    return {
+        [this](reply_atom, uint64_t id, caf::message& reply) { on_reply(id, reply); },
+        [this](announce_atom, const service& what, const std::string& node) {
+          if (self->is_local_mail())
+            announce(what, node);
+        },
+        [this](cancel_atom, const call_id& id) {
+          if (self->is_local_mail())
+            cancel(id);
+        },
+    };
+  }
+
+  // -- members ---------------------------------------------------------------------------
+
+  void announce(const service& what, const std::string& node) {
+    auto address = what.handle.address();
+    auto found = members.find(address);
+    if (found == members.end()) {
+      if (what.capacity == 0)
+        return;
+      found = members.emplace(address, member{what.handle, node, {}, 0, {}, {}}).first;
+      self->monitor(what.handle);
+    }
+    found->second.capacity = what.capacity;
+    found->second.use.capacity = what.capacity;
+    note_whether_alone();
+    dispatch();
+  }
+
+  void on_down(const caf::actor_addr& gone) {
+    auto found = members.extract(gone);
+    if (!found)
+      return;
+    note_whether_alone();
+    for (auto number : found.mapped().calls)
+      lose(number, found.mapped().node);
+    dispatch();
+  }
+
+  [[nodiscard]] bool has_members() const {
+    return std::ranges::any_of(members, [](const auto& x) { return x.second.capacity > 0; });
+  }
+
+  void note_whether_alone() {
+    if (has_members())
+      alone_since = time_point::max();
+    else if (alone_since == time_point::max())
+      alone_since = self->clock().now();
+  }
+
+  auto is_live() {
+    return [this](uint64_t number) { return calls.contains(number); };
+  }
+
+  // -- calls -----------------------------------------------------------------------------
+
+  caf::skippable_result take(caf::message& content) {
+    if (!self->is_local_mail()) // other nodes have no business here
+      return caf::make_error(caf::sec::request_receiver_down);
+    if (!self->current_mailbox_element()->mid.is_request()) {
+      tell_members(content);
+      return caf::delegated<caf::message>{};
+    }
+    auto now = self->clock().now();
+    call next;
+    next.is_repeatable = options.is_repeatable && !content.match_element<stream_atom>(0);
+    if (const auto* context = context_in(content)) {
+      next.id = context->id;
+      next.due = context->due;
+      next.priority = context->priority;
+    } else {
+      next.due.at = now + time_without_deadline;
+    }
+    if (next.due.has_passed(now))
+      return make_failure(
+          errc::timed_out, "the deadline of the call had passed before it was sent to a node");
+    if (waiting.size() >= options.max_waiting)
+      return make_failure(errc::overloaded, "as many calls as may wait for \"" + options.name +
+                                                "\" do (" + std::to_string(waiting.size()) +
+                                                "): try again later");
+    next.request = std::move(content);
+    next.caller = self->make_response_promise();
+    auto number = next_number++;
+    if (!next.due.is_never()) {
+      auto at = next.due.plus(grace);
+      dues.push(at, number, calls.size(), is_live());
+      timer.at(at);
+    }
+    if (next.id)
+      by_root.emplace(next.id.root, number);
+    waiting.emplace(-int64_t{next.priority}, number);
+    calls.emplace(number, std::move(next));
+    while_busy = self;
+    dispatch();
+    return caf::delegated<caf::message>{};
+  }
+
+  /// For what is no request and no cancel, such as a limiter's settle.
+  void tell_members(const caf::message& content) {
+    for (auto& [address, to] : members)
+      caf::actor_cast<caf::abstract_actor*>(to.handle)->enqueue(
+          compat::make_element(
+              caf::strong_actor_ptr{self->ctrl()}, caf::make_message_id(), content),
+          self->context());
+  }
+
+  void dispatch() {
+    while (!waiting.empty()) {
+      auto* to = choose();
+      if (to == nullptr)
+        break;
+      auto number = waiting.begin()->second;
+      waiting.erase(waiting.begin());
+      send(number, *to);
+    }
+    if (!waiting.empty() && alone_since != time_point::max())
+      on_alone();
+  }
+
+  member* choose() {
+    loads.clear();
+    choices.clear();
+    for (auto& [address, each] : members) {
+      loads.push_back(each.use);
+      choices.push_back(&each);
+    }
+    auto best = least_loaded(loads);
+    return best < choices.size() ? choices[best] : nullptr;
+  }
+
+  void send(uint64_t number, member& to) {
+    auto& what = calls.at(number);
+    what.at = to.handle.address();
+    ++to.use.in_flight;
+    to.use.last_chosen = next_number++;
+    to.calls.insert(number);
+    what.request_id = self->ask(to.handle, what.request);
+    asked.emplace(what.request_id, number);
+  }
+
+  /// Off its node, if it is on one.
+  void take_back(uint64_t number, call& what) {
+    asked.erase(what.request_id);
+    if (auto at = members.find(what.at); at != members.end()) {
+      --at->second.use.in_flight;
+      at->second.calls.erase(number);
+    }
+    what.at = nullptr;
+  }
+
+  void wait_again(uint64_t number, call& what) {
+    take_back(number, what);
+    waiting.emplace(-int64_t{what.priority}, number);
+  }
+
+  void lose(uint64_t number, const std::string& node) {
+    auto& what = calls.at(number);
+    ++what.losses;
+    if (what.is_repeatable && what.losses < most_losses)
+      wait_again(number, what);
+    else
+      finish(number, caf::make_message(make_failure(errc::unavailable,
+                         "the node " + node + " was lost while it worked on the call; " +
+                             (what.is_repeatable ? "it was not the first one for this call"
+                                                 : "what it did of it is not known: ask again"))));
+  }
+
+  void finish(uint64_t number, caf::message reply) {
+    auto found = calls.extract(number);
+    auto& what = found.mapped();
+    if (what.at)
+      take_back(number, what);
+    else
+      waiting.erase({-int64_t{what.priority}, number});
+    auto [first, last] = by_root.equal_range(what.id.root);
+    for (auto i = first; i != last; ++i)
+      if (i->second == number) {
+        by_root.erase(i);
+        break;
+      }
+    what.caller.deliver(std::move(reply));
+    if (calls.empty())
+      while_busy = nullptr;
+  }
+
+  void on_reply(uint64_t request, caf::message& reply) {
+    auto found = asked.find(request);
+    if (found == asked.end())
+      return;
+    auto number = found->second;
+    auto& what = calls.at(number);
+    auto at = members.find(what.at);
+    auto sender = self->current_sender();
+    if (at == members.end() ||
+        (sender && sender->node() != at->second.handle.node() && sender->node() != self->node()))
+      return; // an answer from a node that was not asked
+    if (reply.match_elements<caf::error>()) {
+      const auto& error = reply.get_as<caf::error>(0);
+      if (is_loss(error)) {
+        lose(number, at->second.node);
+        dispatch();
+        return;
+      }
+      if (is_refusal(error) && (what.is_repeatable || error != errc::overloaded)) {
+        rest(at->second, error != errc::overloaded);
+        wait_again(number, what);
+        dispatch();
+        return;
+      }
+      reply = caf::make_message(to_failure(error, options.name.c_str()));
+    }
+    finish(number, std::move(reply));
+    dispatch();
+  }
+
+  /// One that is full gets nothing for a moment, one that leaves nothing until it announces itself
+  /// again.
+  void rest(member& who, bool is_leaving) {
+    who.use.capacity = 0;
+    if (is_leaving) {
+      who.capacity = 0;
+      note_whether_alone();
+    } else {
+      who.rests_until = self->clock().now() + rest_of_a_full_node;
+      timer.at(who.rests_until);
+    }
+  }
+
+  void cancel(const call_id& id) {
+    std::vector<uint64_t> unsent;
+    std::set<caf::actor_addr> concerned;
+    auto [first, last] = by_root.equal_range(id.root);
+    for (auto i = first; i != last; ++i) {
+      const auto& what = calls.at(i->second);
+      if (id.step != 0 && what.id.step != id.step)
+        continue;
+      if (what.at)
+        concerned.insert(what.at);
+      else
+        unsent.push_back(i->second);
+    }
+    for (auto number : unsent)
+      finish(number, caf::make_message(make_failure(
+                         errc::cancelled, "the call was cancelled while it waited for a node")));
+    for (const auto& address : concerned)
+      compat::send(self, members.at(address).handle, cancel_atom_v, id);
+  }
+
+  // -- time ------------------------------------------------------------------------------
+
+  void on_alarm() {
+    auto now = self->clock().now();
+    while (auto number = dues.pop_due(now, is_live()))
+      expire(*number);
+    timer.at(dues.next());
+    for (auto& [address, each] : members)
+      if (each.rests_until > now)
+        timer.at(each.rests_until);
+      else
+        each.use.capacity = each.capacity;
+    dispatch();
+  }
+
+  void expire(uint64_t number) {
+    const auto& what = calls.at(number);
+    if (auto at = members.find(what.at); at != members.end() && what.id)
+      compat::send(self, at->second.handle, cancel_atom_v, what.id);
+    auto was_sent = static_cast<bool>(what.at);
+    finish(number,
+        caf::make_message(make_failure(errc::timed_out,
+            was_sent ? "the deadline of the call passed before the node that works on it answered"
+                     : "the deadline of the call passed while it waited for a node with room")));
+  }
+
+  /// There is no node: calls wait a while for one, and no longer.
+  void on_alone() {
+    auto until = alone_since + options.patience;
+    if (self->clock().now() < until) {
+      timer.at(until);
+      return;
+    }
+    auto left = std::exchange(waiting, {});
+    for (const auto& [priority, number] : left)
+      finish(number, caf::make_message(make_failure(errc::unavailable,
+                         "no node of the cluster that this one is connected to serves \"" +
+                             options.name + "\": see that one runs and has been joined")));
+  }
+
+  any_hub* self;
+  remote_service_options options;
+  members_map members;
+  calls_map calls;
+  /// By urgency, then age: those that were on a lost node go first.
+  std::set<std::pair<int64_t, uint64_t>> waiting;
+  /// Requests that are out, and their calls.
+  std::unordered_map<uint64_t, uint64_t> asked;
+  std::unordered_multimap<uint64_t, uint64_t> by_root;
+  deadline_heap<uint64_t> dues;
+  uint64_t next_number = 1;
+  /// time_point::max() while there is a node to send to.
+  time_point alone_since;
+  std::vector<load> loads;
+  std::vector<member*> choices;
+  /// Calls under way outlive the last handle.
+  caf::actor while_busy;
+  alarm timer{self, [this] { on_alarm(); }};
+};
+
+} // namespace
+
+caf::actor spawn_remote_service(caf::actor_system& system, remote_service_options options) {
+  return system.spawn<caf::stateful_actor<remote_service_state, any_hub>>(std::move(options));
+}
+
+} // namespace chainmail

@@ -1,0 +1,163 @@
+// The port: checks, counts, passes on.
+#include <chainmail/caf/any_hub.hpp>
+#include <chainmail/cluster/message_rules.hpp>
+#include <chainmail/cluster/service_port.hpp>
+#include <chainmail/errors.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/sec.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+namespace chainmail {
+
+namespace {
+
+/// Of sentences and details in an error that goes to another node; see largest_error_frame.
+constexpr size_t longest_sentence = 2'000;
+constexpr size_t longest_detail = 6'000;
+
+size_t size_of(const error_detail& x) {
+  auto result = x.endpoint.size();
+  for (const auto& each : x.attempts)
+    result += 64 + each.target.size() + each.reason.size();
+  return result;
+}
+
+/// The same error, of a size that fits into a frame.
+caf::error cut_to_fit(const caf::error& error) {
+  auto flat = flatten(error);
+  auto is_ours = error.category() == caf::type_id_v<errc>;
+  auto is_short = flat.sentence.size() <= longest_sentence;
+  auto has_small_detail = !flat.detail || size_of(*flat.detail) <= longest_detail;
+  if (!is_ours || (is_short && has_small_detail))
+    return error;
+  if (!is_short)
+    flat.sentence = flat.sentence.substr(0, longest_sentence) + "...";
+  if (!has_small_detail) {
+    flat.detail->attempts.clear();
+    flat.detail->endpoint.resize(std::min<size_t>(flat.detail->endpoint.size(), 1'000));
+  }
+  return to_error(std::move(flat));
+}
+
+struct service_port_state {
+  static constexpr const char* name = "chainmail.service_port";
+
+  struct call {
+    caf::response_promise caller;
+    caf::actor_addr holder;
+    call_id id;
+  };
+
+  service_port_state(any_hub* self_ptr, caf::actor passed_on_to, port_options chosen,
+      std::shared_ptr<port_counters> counted)
+    : self(self_ptr),
+      target(std::move(passed_on_to)),
+      options(std::move(chosen)),
+      counters(std::move(counted)) {}
+
+  ~service_port_state() { counters->in_flight -= calls.size(); }
+
+  caf::behavior make_behavior() {
+    self->set_default_handler(
+        [this](caf::scheduled_actor*, caf::message& content) { return take(content); });
+    self->set_down_handler([this](const caf::down_msg& down) { on_holder_down(down.source); });
+    return {[this](reply_atom, uint64_t id, caf::message& reply) { answer(id, reply); }};
+  }
+
+  caf::skippable_result take(caf::message& content) {
+    auto* mail = self->current_mailbox_element();
+    auto is_request = mail->mid.is_request();
+    if (auto error = check_message(content)) {
+      ++counters->refused;
+      if (is_request)
+        return error;
+    } else if (!is_request) {
+      pass_on(*mail, content);
+    } else if (counters->is_closed) {
+      ++counters->refused;
+      return caf::make_error(caf::sec::request_receiver_down);
+    } else if (options.keeps_sender) {
+      pass_on(*mail, content);
+    } else if (calls.size() >= options.capacity) {
+      ++counters->refused;
+      return make_failure(errc::overloaded,
+          "the service \"" + options.name + "\" of this node has " + std::to_string(calls.size()) +
+              " calls under way, which is all it takes");
+    } else {
+      ask(mail->sender, content);
+    }
+    return caf::delegated<caf::message>{};
+  }
+
+  void pass_on(caf::mailbox_element& mail, caf::message& content) {
+    caf::actor_cast<caf::abstract_actor*>(target)->enqueue(
+        compat::make_element(mail.sender, mail.mid, std::move(content)), self->context());
+  }
+
+  void ask(const caf::strong_actor_ptr& holder, caf::message& content) {
+    call_id id;
+    if (const auto* context = context_in(content))
+      id = context->id;
+    auto address = caf::actor_cast<caf::actor_addr>(holder);
+    auto caller = self->make_response_promise();
+    auto request = self->ask(target, std::move(content));
+    if (holder) {
+      auto [theirs, is_new] = calls_of.try_emplace(address);
+      if (is_new)
+        self->monitor(holder);
+      theirs->second.insert(request);
+    }
+    calls.emplace(request, call{std::move(caller), std::move(address), id});
+    ++counters->in_flight;
+  }
+
+  void answer(uint64_t request, caf::message& reply) {
+    auto found = calls.find(request);
+    if (found == calls.end())
+      return;
+    auto done = std::move(found->second);
+    calls.erase(found);
+    if (auto theirs = calls_of.find(done.holder); theirs != calls_of.end())
+      theirs->second.erase(request);
+    --counters->in_flight;
+    ++counters->answered;
+    if (reply.match_elements<caf::error>())
+      done.caller.deliver(
+          cut_to_fit(to_failure(reply.get_as<caf::error>(0), options.name.c_str())));
+    else
+      done.caller.deliver(std::move(reply));
+  }
+
+  /// Nobody waits for the answers of its calls any more.
+  void on_holder_down(const caf::actor_addr& gone) {
+    auto theirs = calls_of.extract(gone);
+    if (!theirs)
+      return;
+    for (auto request : theirs.mapped())
+      if (const auto& id = calls.at(request).id)
+        compat::send(self, target, cancel_atom_v, id);
+  }
+
+  any_hub* self;
+  caf::actor target;
+  port_options options;
+  std::shared_ptr<port_counters> counters;
+  std::unordered_map<uint64_t, call> calls;
+  /// By holder, from its first call until it goes down.
+  std::unordered_map<caf::actor_addr, std::unordered_set<uint64_t>> calls_of;
+};
+
+} // namespace
+
+caf::actor spawn_service_port(caf::actor_system& system, caf::actor target, port_options options,
+    std::shared_ptr<port_counters> counters) {
+  return system.spawn<caf::stateful_actor<service_port_state, any_hub>>(
+      std::move(target), std::move(options), std::move(counters));
+}
+
+} // namespace chainmail
