@@ -151,9 +151,7 @@ private:
       drop(handle, caf::sec::redundant_connection);
       return false;
     }
-    auto theirs = this_context;
     drop(*old, caf::sec::redundant_connection);
-    this_context = theirs;
     return true;
   }
 
