@@ -349,9 +349,9 @@ struct remote_service_state {
 
   void expire(uint64_t number) {
     const auto& what = calls.at(number);
-    if (auto at = members.find(what.at); at != members.end() && what.id)
-      compat::send(self, at->second.handle, cancel_atom_v, what.id);
     auto was_sent = static_cast<bool>(what.at);
+    if (was_sent && what.id)
+      compat::send(self, members.at(what.at).handle, cancel_atom_v, what.id);
     finish(number,
         caf::make_message(make_failure(errc::timed_out,
             was_sent ? "the deadline of the call passed before the node that works on it answered"

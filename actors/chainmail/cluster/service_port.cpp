@@ -99,7 +99,9 @@ struct service_port_state {
         compat::make_element(mail.sender, mail.mid, std::move(content)), self->context());
   }
 
-  void ask(const caf::strong_actor_ptr& holder, caf::message& content) {
+  /// `holder` is a copy: making the promise empties the mail that it stands in.
+  void ask(caf::strong_actor_ptr holder,
+      caf::message& content) { // NOLINT(performance-unnecessary-value-param)
     call_id id;
     if (const auto* context = context_in(content))
       id = context->id;

@@ -1,0 +1,260 @@
+#include <chainmail/cluster/remote_service.hpp>
+
+#include <caf/actor_cast.hpp>
+#include <catch2/catch_test_macros.hpp>
+
+#include <set>
+#include <support/fake_llm.hpp>
+#include <support/virtual_time.hpp>
+
+using namespace chainmail;
+using namespace chainmail::test;
+using namespace std::literals;
+
+namespace {
+
+/// A node as the remote service sees it: an LLM that answers when told, or never.
+struct far_node {
+  std::string called;
+  std::shared_ptr<fake_llm_script> script = std::make_shared<fake_llm_script>();
+  llm_actor llm;
+
+  far_node(virtual_time& time, std::string its_name, caf::timespan delay)
+    : called(std::move(its_name)), llm(spawn_fake_llm(time.system, script)) {
+    script->reply = [this, delay] { return scripted_reply{"from " + called, {}, delay}; };
+  }
+
+  void die(virtual_time& time) {
+    caf::anon_send_exit(caf::actor_cast<caf::actor>(llm), caf::exit_reason::kill);
+    time.settle();
+  }
+};
+
+struct cluster : virtual_time {
+  caf::actor service_actor;
+  llm_actor llm;
+
+  explicit cluster(remote_service_options options = {.name = "llm", .is_repeatable = true}) {
+    service_actor = spawn_remote_service(system, std::move(options));
+    llm = caf::actor_cast<llm_actor>(service_actor);
+    settle();
+  }
+
+  ~cluster() {
+    caf::anon_send_exit(service_actor, caf::exit_reason::user_shutdown);
+    settle();
+  }
+
+  void announce(const far_node& node, uint32_t capacity) {
+    caf::anon_send(service_actor, announce_atom_v,
+        service{"llm", "llm", capacity, false, caf::actor_cast<caf::actor>(node.llm)}, node.called);
+    settle();
+  }
+
+  auto generate(const std::string& prompt, call_context context) {
+    auto result = ask<llm_result>(
+        *this, llm, generate_atom_v, llm_request{{prompt}, {}, {}, {}}, std::move(context));
+    settle();
+    return result;
+  }
+
+  auto generate(const std::string& prompt) { return generate(prompt, context()); }
+};
+
+} // namespace
+
+TEST_CASE("a call goes to the node that uses least of its capacity", "[remote_service]") {
+  cluster nodes;
+  far_node small{nodes, "small", 10s};
+  far_node large{nodes, "large", 10s};
+  nodes.announce(small, 2);
+  nodes.announce(large, 6);
+  std::vector<std::shared_ptr<reply<llm_result>>> replies;
+  for (auto i = 0; i < 8; ++i)
+    replies.push_back(nodes.generate("p"));
+  CHECK(small.script->calls.size() == 2);
+  CHECK(large.script->calls.size() == 6);
+  nodes.advance(11s);
+  for (const auto& each : replies)
+    CHECK(each->result);
+}
+
+TEST_CASE("calls beyond all capacity wait for room, the urgent ones first", "[remote_service]") {
+  cluster nodes;
+  far_node one{nodes, "one", 10s};
+  nodes.announce(one, 1);
+  auto first = nodes.generate("first");
+  auto patient = nodes.generate("patient");
+  auto context = nodes.context();
+  context.priority = 1;
+  auto urgent = nodes.generate("urgent", context);
+  CHECK(one.script->calls.size() == 1);
+  nodes.advance(10s);
+  CHECK(first->result);
+  REQUIRE(one.script->calls.size() == 2);
+  CHECK(one.script->calls[1].request.prompts.front() == "urgent");
+  nodes.advance(10s);
+  CHECK(urgent->result);
+  nodes.advance(10s);
+  CHECK(patient->result);
+}
+
+TEST_CASE("a lost node's calls are made again on another one, once", "[remote_service]") {
+  cluster nodes;
+  far_node lost{nodes, "lost", caf::infinite};
+  far_node other{nodes, "other", 1s};
+  nodes.announce(lost, 10);
+  std::vector<std::shared_ptr<reply<llm_result>>> replies;
+  for (auto i = 0; i < 5; ++i)
+    replies.push_back(nodes.generate("p"));
+  nodes.announce(other, 10);
+  lost.die(nodes);
+  CHECK(other.script->calls.size() == 5);
+  nodes.advance(2s);
+  for (const auto& each : replies) {
+    REQUIRE(each->result);
+    CHECK(each->result->text() == "from other");
+    CHECK(each->answers == 1);
+  }
+}
+
+TEST_CASE("a call that has side effects is not made again", "[remote_service]") {
+  cluster nodes{{.name = "names"}};
+  far_node lost{nodes, "node-2", caf::infinite};
+  far_node other{nodes, "other", 1s};
+  nodes.announce(lost, 10);
+  auto reply = nodes.generate("p");
+  nodes.announce(other, 10);
+  lost.die(nodes);
+  REQUIRE(!reply->pending());
+  CHECK(code_of(reply->error) == errc::unavailable);
+  CHECK(sentence_of(reply->error).find("node-2") != std::string::npos);
+  CHECK(other.script->calls.empty());
+}
+
+TEST_CASE("a call that ends three nodes does not get a fourth", "[remote_service]") {
+  cluster nodes;
+  std::vector<std::unique_ptr<far_node>> all;
+  for (auto i = 0; i < 4; ++i) {
+    all.push_back(std::make_unique<far_node>(nodes, "node", caf::infinite));
+    nodes.announce(*all.back(), 1);
+  }
+  auto reply = nodes.generate("poison");
+  for (auto i = 0; i < 3; ++i)
+    for (auto& each : all)
+      if (each->script->calls.size() == 1) {
+        each->script->calls.clear();
+        each->die(nodes);
+        break;
+      }
+  REQUIRE(!reply->pending());
+  CHECK(code_of(reply->error) == errc::unavailable);
+}
+
+TEST_CASE("without a node, calls wait for one, but not long", "[remote_service]") {
+  cluster nodes;
+  auto lucky = nodes.generate("p");
+  nodes.advance(1s);
+  far_node late{nodes, "late", 10ms};
+  nodes.announce(late, 1);
+  nodes.advance(10ms);
+  CHECK(lucky->result);
+  late.die(nodes);
+  auto unlucky = nodes.generate("p");
+  nodes.advance(1s);
+  CHECK(unlucky->pending());
+  nodes.advance(500ms);
+  REQUIRE(!unlucky->pending());
+  CHECK(code_of(unlucky->error) == errc::unavailable);
+  auto hopeless = nodes.generate("p");
+  CHECK(code_of(hopeless->error) == errc::unavailable);
+}
+
+TEST_CASE("a full node's refusal is no answer: the call waits", "[remote_service]") {
+  cluster nodes;
+  far_node full{nodes, "full", 0s};
+  auto attempts = 0;
+  full.script->reply = [&attempts] {
+    return ++attempts < 3 ? scripted_reply{{}, make_failure(errc::overloaded, "full"), {}}
+                          : scripted_reply{"at last", {}, {}};
+  };
+  nodes.announce(full, 5);
+  auto reply = nodes.generate("p");
+  CHECK(attempts == 1);
+  nodes.advance(10ms);
+  nodes.advance(10ms);
+  REQUIRE(reply->result);
+  CHECK(reply->result->text() == "at last");
+}
+
+TEST_CASE("a leaving node gets nothing more, and keeps what it has", "[remote_service]") {
+  cluster nodes;
+  far_node leaving{nodes, "leaving", 5s};
+  far_node staying{nodes, "staying", 5s};
+  nodes.announce(leaving, 10);
+  auto before = nodes.generate("p");
+  nodes.announce(staying, 10);
+  nodes.announce(leaving, 0);
+  auto after = nodes.generate("p");
+  CHECK(leaving.script->calls.size() == 1);
+  CHECK(staying.script->calls.size() == 1);
+  nodes.advance(5s);
+  CHECK(before->result);
+  CHECK(after->result);
+}
+
+TEST_CASE("a cancel goes to the node that has the call", "[remote_service]") {
+  cluster nodes;
+  far_node one{nodes, "one", caf::infinite};
+  far_node two{nodes, "two", caf::infinite};
+  nodes.announce(one, 1);
+  nodes.announce(two, 1);
+  auto context = nodes.context();
+  auto held = nodes.generate("p", context);
+  auto other = nodes.generate("p");
+  auto waiting_context = nodes.context();
+  auto waiting = nodes.generate("p", waiting_context);
+  caf::anon_send(nodes.llm, cancel_atom_v, call_id{context.id.root, 0});
+  nodes.settle();
+  CHECK(one.script->cancelled.size() + two.script->cancelled.size() == 1);
+  CHECK(code_of(held->error) == errc::cancelled);
+  CHECK(other->pending());
+  caf::anon_send(nodes.llm, cancel_atom_v, call_id{context.id.root + 1, 0});
+  nodes.settle();
+  CHECK(other->pending());
+  caf::anon_send(nodes.llm, cancel_atom_v, waiting_context.id);
+  nodes.settle();
+  CHECK(code_of(waiting->error) == errc::cancelled);
+  one.die(nodes);
+  two.die(nodes);
+  nodes.advance(2s);
+  CHECK(!other->pending());
+}
+
+TEST_CASE("a node that does not answer costs a call its deadline", "[remote_service]") {
+  cluster nodes;
+  far_node silent{nodes, "silent", caf::infinite};
+  nodes.announce(silent, 1);
+  auto sent = nodes.generate("p", nodes.context(2s));
+  auto waiting = nodes.generate("p", nodes.context(1s));
+  nodes.advance(1'100ms);
+  CHECK(code_of(waiting->error) == errc::timed_out);
+  nodes.advance(1s);
+  CHECK(code_of(sent->error) == errc::timed_out);
+  CHECK(silent.script->cancelled.size() == 1);
+}
+
+TEST_CASE("more calls than may wait are refused at once", "[remote_service]") {
+  cluster nodes{{.name = "llm", .is_repeatable = true, .max_waiting = 2}};
+  far_node one{nodes, "one", 1s};
+  nodes.announce(one, 1);
+  std::vector<std::shared_ptr<reply<llm_result>>> replies;
+  for (auto i = 0; i < 4; ++i)
+    replies.push_back(nodes.generate("p"));
+  CHECK(code_of(replies[3]->error) == errc::overloaded);
+  nodes.advance(3s);
+  nodes.advance(3s);
+  nodes.advance(3s);
+  for (auto i = 0U; i < 3; ++i)
+    CHECK(replies[i]->result);
+}

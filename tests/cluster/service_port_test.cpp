@@ -1,0 +1,112 @@
+#include <chainmail/cluster/service_port.hpp>
+
+#include <caf/actor_cast.hpp>
+#include <caf/sec.hpp>
+#include <catch2/catch_test_macros.hpp>
+
+#include <support/fake_llm.hpp>
+#include <support/virtual_time.hpp>
+
+using namespace chainmail;
+using namespace chainmail::test;
+using namespace std::literals;
+
+namespace {
+
+struct harbour : virtual_time {
+  std::shared_ptr<fake_llm_script> script = std::make_shared<fake_llm_script>();
+  std::shared_ptr<port_counters> counters = std::make_shared<port_counters>();
+  caf::actor port;
+  llm_actor llm;
+
+  explicit harbour(uint32_t capacity = 2) {
+    auto target = caf::actor_cast<caf::actor>(spawn_fake_llm(system, script));
+    port = spawn_service_port(system, target, {.name = "llm", .capacity = capacity}, counters);
+    llm = caf::actor_cast<llm_actor>(port);
+  }
+
+  ~harbour() {
+    caf::anon_send_exit(port, caf::exit_reason::user_shutdown);
+    settle();
+  }
+
+  auto generate(call_context context, caf::actor* requester = nullptr) {
+    auto result = ask<llm_result>(
+        *this, llm, requester, generate_atom_v, llm_request{{"p"}, {}, {}, {}}, std::move(context));
+    settle();
+    return result;
+  }
+};
+
+} // namespace
+
+TEST_CASE("a port passes calls and answers on, and counts them", "[service_port]") {
+  harbour at;
+  auto reply = at.generate(at.context());
+  REQUIRE(reply->result);
+  CHECK(reply->result->text() == "fine");
+  CHECK(at.counters->answered == 1);
+  CHECK(at.counters->in_flight == 0);
+}
+
+TEST_CASE("a port takes no more than its capacity at once", "[service_port]") {
+  harbour at{2};
+  at.script->reply = [] { return scripted_reply{"late", {}, 1s}; };
+  auto one = at.generate(at.context());
+  auto two = at.generate(at.context());
+  auto three = at.generate(at.context());
+  CHECK(at.counters->in_flight == 2);
+  CHECK(code_of(three->error) == errc::overloaded);
+  at.advance(1s);
+  CHECK(one->result);
+  CHECK(two->result);
+  CHECK(at.counters->refused == 1);
+}
+
+TEST_CASE("a closed port finishes what it has, and refuses the rest untouched", "[service_port]") {
+  harbour at;
+  at.script->reply = [] { return scripted_reply{"late", {}, 1s}; };
+  auto before = at.generate(at.context());
+  at.counters->is_closed = true;
+  auto after = at.generate(at.context());
+  CHECK(after->error == caf::sec::request_receiver_down);
+  CHECK(at.script->calls.size() == 1);
+  at.advance(1s);
+  CHECK(before->result);
+}
+
+TEST_CASE("the calls of a node that goes down are cancelled", "[service_port]") {
+  harbour at;
+  at.script->reply = [] { return scripted_reply{"never", {}, caf::infinite}; };
+  caf::actor gone;
+  auto context = at.context();
+  auto lost = at.generate(context, &gone);
+  auto kept = at.generate(at.context());
+  caf::anon_send_exit(gone, caf::exit_reason::kill);
+  gone = nullptr;
+  at.settle();
+  REQUIRE(at.script->cancelled.size() == 1);
+  CHECK(at.script->cancelled.front() == context.id);
+  CHECK(at.counters->in_flight == 1);
+  CHECK(kept->pending());
+  caf::anon_send_exit(at.port, caf::exit_reason::user_shutdown);
+  at.settle();
+  CHECK(!kept->pending());
+}
+
+TEST_CASE(
+    "an error that is too large for a frame keeps its sentence's beginning", "[service_port]") {
+  harbour at;
+  at.script->reply = [] {
+    error_detail detail;
+    detail.attempts.assign(1'000, attempt{"target", errc::server_error, 500, "broken", {}, {}});
+    return scripted_reply{
+        {}, make_failure(errc::server_error, "it broke" + std::string(50'000, '!'), detail), {}};
+  };
+  auto reply = at.generate(at.context());
+  CHECK(code_of(reply->error) == errc::server_error);
+  CHECK(sentence_of(reply->error).starts_with("it broke!"));
+  CHECK(sentence_of(reply->error).size() < 3'000);
+  REQUIRE(detail_of(reply->error));
+  CHECK(detail_of(reply->error)->attempts.empty());
+}
