@@ -181,7 +181,8 @@ private:
       settings.limiter = is_coordinator_ ? limiter_ : find_limiter();
     http_options http;
     http.max_in_flight = config_.capacity;
-    llm_ = spawn_llm(system_, spawn_http(system_, http), settings);
+    http_ = spawn_http(system_, http);
+    llm_ = spawn_llm(system_, http_, settings);
     node_->offer("llm", llm_, config_.capacity);
   }
 
@@ -224,7 +225,10 @@ private:
     return result;
   }
 
+  /// Ends what is still under way: the system's destructor would wait for it.
   void end() {
+    caf::anon_send_exit(http_, caf::exit_reason::user_shutdown);
+    http_ = nullptr;
     llm_ = nullptr;
     limiter_ = nullptr;
     central_ = nullptr;
@@ -239,6 +243,7 @@ private:
   bool is_coordinator_ = false;
   std::unique_ptr<simulator::server> simulator_;
   std::unique_ptr<node> node_;
+  http_actor http_;
   rate_limiter_actor limiter_;
   rate_limiter_actor central_;
   llm_actor llm_;

@@ -75,13 +75,13 @@ TEST_CASE("commands of CAF may not come in, nor what can nest", "[frame_rules]")
     return verdict(bytes(uint8_t{0}, uint8_t{1}, type, uint64_t{0}));
   };
   CHECK(of_type(caf::type_id_v<uint64_t>).empty());
-  for (auto type : {caf::type_id_v<caf::exit_msg>, caf::type_id_v<caf::down_msg>,
-           caf::type_id_v<caf::node_down_msg>, caf::type_id_v<caf::link_atom>,
-           caf::type_id_v<caf::unlink_atom>, caf::type_id_v<caf::sys_atom>,
-           caf::type_id_v<caf::open_stream_msg>, caf::type_id_v<caf::upstream_msg>,
-           caf::type_id_v<caf::action>, caf::type_id_v<caf::message>,
-           caf::type_id_v<caf::config_value>, caf::type_id_v<reply_atom>,
-           caf::type_id_v<turn_atom>})
+  for (auto type :
+      {caf::type_id_v<caf::exit_msg>, caf::type_id_v<caf::down_msg>,
+          caf::type_id_v<caf::node_down_msg>, caf::type_id_v<caf::link_atom>,
+          caf::type_id_v<caf::unlink_atom>, caf::type_id_v<caf::sys_atom>,
+          caf::type_id_v<caf::open_stream_msg>, caf::type_id_v<caf::upstream_msg>,
+          caf::type_id_v<caf::action>, caf::type_id_v<caf::message>,
+          caf::type_id_v<caf::config_value>, caf::type_id_v<reply_atom>, caf::type_id_v<turn_atom>})
     CHECK(!of_type(type).empty());
 }
 

@@ -174,6 +174,21 @@ std::string background_program::first_line() {
   throw std::runtime_error{"the program says nothing: " + read_file(folder_ / "err")};
 }
 
+std::string background_program::said() const {
+  return read_file(folder_ / "out") + read_file(folder_ / "err");
+}
+
+bool background_program::wait_for_line(const std::string& with, std::chrono::milliseconds timeout) {
+  for (auto until = clock::now() + timeout; clock::now() < until; std::this_thread::sleep_for(2ms))
+    if (said().find(with) != std::string::npos)
+      return true;
+  return said().find(with) != std::string::npos;
+}
+
+void background_program::send_signal(int signal) const {
+  kill(process_, signal);
+}
+
 program_result background_program::terminate(int signal) {
   kill(process_, signal);
   auto result = collect(process_, folder_, clock::now(), 10s);

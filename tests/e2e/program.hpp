@@ -48,6 +48,17 @@ public:
   /// The first line of its output; waits for it, at most 10 s.
   std::string first_line();
 
+  /// Whether its output has a line with this text, now or within the time.
+  bool wait_for_line(
+      const std::string& with, std::chrono::milliseconds timeout = std::chrono::seconds{10});
+
+  /// All that it has said so far.
+  [[nodiscard]] std::string said() const;
+
+  [[nodiscard]] int pid() const { return process_; }
+
+  void send_signal(int signal) const;
+
   /// Ends it with a signal, SIGTERM for one, and waits.
   program_result terminate(int signal = SIGTERM);
 

@@ -1,6 +1,258 @@
+// The rules, type by type.
 #include <chainmail/cluster/message_rules.hpp>
+#include <chainmail/errors.hpp>
+#include <chainmail/messages.hpp>
+#include <chainmail/prompts/utf8.hpp>
+
+#include <caf/typed_message_view.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
 namespace chainmail {
-caf::error check_message(const caf::message&) {
-  return {};
+
+namespace {
+
+/// Over any context window; under largest_frame, with room for what stands around it.
+constexpr size_t most_text = size_t{8} << 20U;
+constexpr size_t longest_name = 1'000;
+constexpr size_t most_entries = 10'000;
+constexpr uint32_t most_permits = 100'000;
+constexpr int64_t most_tokens = int64_t{1} << 40;
+constexpr uint32_t most_documents = 10'000;
+
+/// Goes through one message and keeps the first thing that is wrong.
+class rules {
+public:
+  caf::error take_error() { return std::move(error_); }
+
+  // -- the parts ------------------------------------------------------------------------
+
+  void text(const char* field, std::string_view what) {
+    bytes_ += what.size();
+    if (bytes_ > most_text)
+      refuse(field, "is more text than the 8 MiB that a message may have: send it in parts");
+    else if (!is_utf8(what))
+      refuse(field, "is not UTF-8");
+  }
+
+  void name(const char* field, std::string_view what) {
+    if (what.size() > longest_name)
+      refuse(field, "has more than 1000 bytes");
+    text(field, what);
+  }
+
+  void entries(const char* field, size_t count) {
+    if (count > most_entries)
+      refuse(field, "has more than 10000 entries: send them in parts");
+  }
+
+  template <class T>
+  void range(const char* field, const T& what, T least, T most) {
+    if (!(what >= least && what <= most)) // also what is no number
+      refuse(field, "is out of range");
+  }
+
+  template <class T>
+  void range(const char* field, const std::optional<T>& what, T least, T most) {
+    if (what)
+      range(field, *what, least, most);
+  }
+
+  void time(const char* field, const std::optional<caf::timespan>& what) {
+    range(field, what, caf::timespan{0}, caf::timespan{std::chrono::hours{24 * 366}});
+  }
+
+  template <class Handle>
+  void handle(const char* field, const Handle& what) {
+    if (!what)
+      refuse(field, "is missing");
+  }
+
+  void texts(const char* field, const std::vector<std::string>& what) {
+    entries(field, what.size());
+    for (const auto& each : what)
+      text(field, each);
+  }
+
+  void names(const char* field, const std::map<std::string, std::string>& what) {
+    entries(field, what.size());
+    for (const auto& [key, content] : what) {
+      name(field, key);
+      text(field, content);
+    }
+  }
+
+  // -- chainmail's types ----------------------------------------------------------------
+
+  void check(const call_context& x) { name("the tenant", x.tenant); }
+
+  void check(const call_id&) {}
+
+  void check(const chat_message& x) {
+    name("the role of a chat message", x.role);
+    text("a chat message", x.content);
+  }
+
+  void check(const document& x) {
+    text("a document", x.content);
+    names("the metadata of a document", x.metadata);
+  }
+
+  void check(const llm_request& x) {
+    texts("the prompts", x.prompts);
+    entries("the chat", x.messages.size());
+    for (const auto& each : x.messages)
+      check(each);
+    texts("the stop sequences", x.stop);
+    check(x.parameters);
+  }
+
+  /// No more than what some provider takes: which ones it is for is not known here.
+  void check(const llm_parameters& x) {
+    constexpr auto most = int64_t{1} << 31;
+    if (x.model)
+      name("the model", *x.model);
+    range("temperature", x.temperature, 0., 100.);
+    range("max_tokens", x.max_tokens, int64_t{0}, most);
+    range("top_p", x.top_p, 0., 1.);
+    range("frequency_penalty", x.frequency_penalty, -100., 100.);
+    range("presence_penalty", x.presence_penalty, -100., 100.);
+    range("n", x.n, uint32_t{0}, uint32_t{1'000});
+    range("best_of", x.best_of, uint32_t{0}, uint32_t{1'000});
+    if (x.user)
+      name("the user", *x.user);
+    names("the extra parameters", x.extra);
+  }
+
+  void check(const values& x) {
+    entries("the inputs", x.size());
+    for (const auto& [key, what] : x) {
+      name("the name of an input", key);
+      std::visit([this](const auto& content) { check_input(content); }, what);
+    }
+  }
+
+  void check_input(const std::string& x) { text("an input", x); }
+  void check_input(int64_t) {}
+  void check_input(bool) {}
+  void check_input(double x) {
+    if (!std::isfinite(x))
+      refuse("an input", "is no finite number");
+  }
+  template <class T>
+  void check_input(const std::vector<T>& x) {
+    entries("an input", x.size());
+    for (const auto& each : x)
+      if constexpr (std::is_same_v<T, std::string>)
+        text("an input", each);
+      else
+        check(each);
+  }
+
+  void check(const std::vector<std::string>& x) { texts("the texts", x); }
+
+  void check(const sink_actor& x) { handle("the sink", x); }
+
+  void check(const retrieval_query& x) {
+    text("the query", x.text);
+    range("k", x.k, uint32_t{0}, most_documents);
+    names("the filter", x.filter.equal);
+  }
+
+  void check(const demand& x) {
+    name("the key", x.key);
+    range("the tokens", x.tokens, int64_t{0}, most_tokens);
+  }
+
+  void check(const lease_demand& x) {
+    name("the key", x.key);
+    range("the permits", x.permits, uint32_t{0}, most_permits);
+    range("the tokens", x.tokens, int64_t{0}, most_tokens);
+  }
+
+  void check(const permit_report& x) {
+    range("the tokens used", x.tokens, int64_t{-1}, most_tokens);
+    time("retry_after", x.retry_after);
+    check(x.limits);
+  }
+
+  void check(const lease_report& x) {
+    for (auto count : {x.answered, x.rate_limited, x.failed, x.unused})
+      range("a count of permits", count, uint32_t{0}, most_permits);
+    range("the tokens reserved", x.tokens_reserved, int64_t{0}, most_tokens);
+    range("the tokens used", x.tokens_used, int64_t{0}, most_tokens);
+    time("retry_after", x.retry_after);
+    check(x.limits);
+  }
+
+  void check(const std::optional<provider_limits>& x) {
+    if (!x)
+      return;
+    for (const auto* limit :
+        {&x->request_limit, &x->requests_left, &x->token_limit, &x->tokens_left})
+      range("a limit", *limit, int64_t{0}, most_tokens);
+    time("a reset", x->requests_reset);
+    time("a reset", x->tokens_reset);
+  }
+
+  // -- messages -------------------------------------------------------------------------
+
+  /// False when the message is of other types.
+  template <class Atom, class... Ts>
+  bool is(const caf::message& content) {
+    auto view = caf::make_const_typed_message_view<Atom, Ts...>(content);
+    if (!view)
+      return false;
+    check_parts<Ts...>(view, std::index_sequence_for<Ts...>{});
+    return true;
+  }
+
+private:
+  template <class... Ts, class View, size_t... Is>
+  void check_parts(const View& view, std::index_sequence<Is...>) {
+    (check(caf::get<Is + 1>(view)), ...);
+  }
+
+  void check(uint64_t) {}
+
+  void refuse(const char* field, const char* why) {
+    if (!error_)
+      error_ = make_failure(errc::invalid_input,
+          std::string{"a message from another node was refused: "} + field + " " + why);
+  }
+
+  size_t bytes_ = 0;
+  caf::error error_;
+};
+
+bool is_known(rules& x, const caf::message& content) {
+  // The commonest first.
+  return x.is<generate_atom, llm_request, call_context>(content) ||
+         x.is<call_atom, values, call_context>(content) || x.is<cancel_atom, call_id>(content) ||
+         x.is<lease_atom, lease_demand, call_context>(content) ||
+         x.is<settle_atom, lease_report>(content) ||
+         x.is<acquire_atom, demand, call_context>(content) ||
+         x.is<settle_atom, uint64_t, permit_report>(content) ||
+         x.is<embed_atom, std::vector<std::string>, call_context>(content) ||
+         x.is<retrieve_atom, retrieval_query, call_context>(content) ||
+         x.is<stream_atom, llm_request, sink_actor, call_context>(content) ||
+         x.is<stream_atom, values, sink_actor, call_context>(content) ||
+         x.is<describe_atom>(content) || x.is<status_atom>(content);
 }
+
+} // namespace
+
+caf::error check_message(const caf::message& content) {
+  rules all;
+  if (!is_known(all, content))
+    return make_failure(errc::unsupported,
+        "a message from another node was refused: LLMs, chains, embedders, retrievers and rate "
+        "limiters are what nodes share, and it is for none of them");
+  return all.take_error();
+}
+
 } // namespace chainmail

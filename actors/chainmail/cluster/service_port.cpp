@@ -66,6 +66,11 @@ struct service_port_state {
     self->set_default_handler(
         [this](caf::scheduled_actor*, caf::message& content) { return take(content); });
     self->set_down_handler([this](const caf::down_msg& down) { on_holder_down(down.source); });
+    self->set_exit_handler([this](caf::exit_msg& message) {
+      for (const auto& [request, each] : calls)
+        cancel(each);
+      self->quit(std::move(message.reason));
+    });
     return {[this](reply_atom, uint64_t id, caf::message& reply) { answer(id, reply); }};
   }
 
@@ -89,7 +94,7 @@ struct service_port_state {
           "the service \"" + options.name + "\" of this node has " + std::to_string(calls.size()) +
               " calls under way, which is all it takes");
     } else {
-      ask(mail->sender, content);
+      ask(*mail, content);
     }
     return caf::delegated<caf::message>{};
   }
@@ -99,9 +104,8 @@ struct service_port_state {
         compat::make_element(mail.sender, mail.mid, std::move(content)), self->context());
   }
 
-  /// `holder` is a copy: making the promise empties the mail that it stands in.
-  void ask(caf::strong_actor_ptr holder,
-      caf::message& content) { // NOLINT(performance-unnecessary-value-param)
+  void ask(const caf::mailbox_element& mail, caf::message& content) {
+    auto holder = mail.sender; // making the promise takes it out of the mail
     call_id id;
     if (const auto* context = context_in(content))
       id = context->id;
@@ -141,8 +145,12 @@ struct service_port_state {
     if (!theirs)
       return;
     for (auto request : theirs.mapped())
-      if (const auto& id = calls.at(request).id)
-        compat::send(self, target, cancel_atom_v, id);
+      cancel(calls.at(request));
+  }
+
+  void cancel(const call& what) {
+    if (what.id)
+      compat::send(self, target, cancel_atom_v, what.id);
   }
 
   any_hub* self;

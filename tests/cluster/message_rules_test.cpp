@@ -1,0 +1,204 @@
+#include <chainmail/cluster/message_rules.hpp>
+#include <chainmail/messages.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/binary_deserializer.hpp>
+#include <caf/binary_serializer.hpp>
+#include <catch2/catch_test_macros.hpp>
+
+#include <limits>
+#include <random>
+
+using namespace chainmail;
+using namespace std::literals;
+
+namespace {
+
+/// The sentence about a message; empty when there is nothing to say.
+template <class... Ts>
+std::string said_of(const Ts&... xs) {
+  return sentence_of(check_message(caf::make_message(xs...)));
+}
+
+bool says(const std::string& sentence, const std::string& part) {
+  return sentence.find(part) != std::string::npos;
+}
+
+llm_request request_with(const std::function<void(llm_request&)>& change) {
+  llm_request result;
+  result.prompts = {"What is a good name for a company that makes socks?"};
+  change(result);
+  return result;
+}
+
+std::string said_of_request(const std::function<void(llm_request&)>& change) {
+  return said_of(generate_atom_v, request_with(change), call_context{});
+}
+
+std::string said_of_parameters(const std::function<void(llm_parameters&)>& change) {
+  return said_of_request([&](llm_request& x) { change(x.parameters); });
+}
+
+std::string said_of_input(value what) {
+  return said_of(call_atom_v, values{{"x", std::move(what)}}, call_context{});
+}
+
+const auto not_utf8_text = "\xff\xfe"s;
+constexpr auto infinity = std::numeric_limits<double>::infinity();
+constexpr auto no_number = std::numeric_limits<double>::quiet_NaN();
+
+} // namespace
+
+TEST_CASE("what the interfaces of services ask is let through", "[message_rules]") {
+  CHECK(said_of_request([](llm_request&) {}).empty());
+  CHECK(said_of_input("hello"s).empty());
+  CHECK(said_of(cancel_atom_v, call_id{1, 2}).empty());
+  CHECK(said_of(describe_atom_v).empty());
+  CHECK(said_of(status_atom_v).empty());
+  CHECK(said_of(acquire_atom_v, demand{"key", 10, false}, call_context{}).empty());
+  CHECK(said_of(lease_atom_v, lease_demand{"key", 64, 1'000}, call_context{}).empty());
+  CHECK(said_of(settle_atom_v, uint64_t{1}, permit_report{}).empty());
+  CHECK(said_of(settle_atom_v, lease_report{}).empty());
+  CHECK(said_of(embed_atom_v, std::vector{"text"s}, call_context{}).empty());
+  CHECK(said_of(retrieve_atom_v, retrieval_query{"text", 4, {}}, call_context{}).empty());
+}
+
+TEST_CASE("what services are not asked is refused", "[message_rules]") {
+  CHECK(says(said_of(fetch_atom_v, http_request{}, call_context{}), "for none of them"));
+  CHECK(says(said_of(int32_t{1}), "for none of them"));
+  CHECK(says(said_of(), "for none of them"));
+  CHECK(says(said_of(generate_atom_v, llm_request{}), "for none of them"));
+  CHECK(says(said_of(load_atom_v, "key"s), "for none of them"));
+  CHECK(says(said_of(stream_atom_v, llm_request{}, sink_actor{}, call_context{}), "the sink"));
+}
+
+TEST_CASE("text must be UTF-8, wherever it stands", "[message_rules]") {
+  CHECK(says(said_of_request([](auto& x) { x.prompts = {not_utf8_text}; }), "prompts"));
+  CHECK(says(said_of_request([](auto& x) { x.messages = {{"user", not_utf8_text}}; }), "chat"));
+  CHECK(says(said_of_request([](auto& x) { x.messages = {{not_utf8_text, "hello"}}; }), "role"));
+  CHECK(says(said_of_request([](auto& x) { x.stop = {not_utf8_text}; }), "stop"));
+  CHECK(says(said_of_parameters([](auto& x) { x.model = not_utf8_text; }), "model"));
+  CHECK(says(said_of_parameters([](auto& x) { x.user = not_utf8_text; }), "user"));
+  CHECK(says(said_of_parameters([](auto& x) { x.extra = {{"a", not_utf8_text}}; }), "extra"));
+  CHECK(says(said_of_input(not_utf8_text), "input"));
+  CHECK(says(said_of_input(std::vector{not_utf8_text}), "input"));
+  CHECK(says(said_of_input(std::vector{document{not_utf8_text, {}}}), "document"));
+  CHECK(says(said_of_input(std::vector{document{"", {{not_utf8_text, ""}}}}), "metadata"));
+  CHECK(says(said_of_input(std::vector{chat_message{"user", not_utf8_text}}), "chat"));
+  CHECK(says(said_of(call_atom_v, values{{not_utf8_text, 1}}, call_context{}), "name"));
+  CHECK(says(said_of(embed_atom_v, std::vector{not_utf8_text}, call_context{}), "texts"));
+  CHECK(says(
+      said_of(retrieve_atom_v, retrieval_query{not_utf8_text, 4, {}}, call_context{}), "query"));
+  CHECK(says(said_of(acquire_atom_v, demand{not_utf8_text, 1, false}, call_context{}), "key"));
+  call_context context;
+  context.tenant = not_utf8_text;
+  CHECK(says(said_of(generate_atom_v, llm_request{}, context), "tenant"));
+}
+
+TEST_CASE("sizes have limits", "[message_rules]") {
+  constexpr auto most = size_t{8} << 20U;
+  CHECK(said_of_request([](auto& x) { x.prompts = {std::string(most, 'x')}; }).empty());
+  CHECK(says(said_of_request([](auto& x) { x.prompts = {std::string(most + 1, 'x')}; }), "8 MiB"));
+  CHECK(says(said_of_request([](auto& x) { x.prompts.assign(2, std::string(most / 2 + 1, 'x')); }),
+      "8 MiB"));
+  CHECK(said_of_request([](auto& x) { x.prompts.assign(10'000, ""); }).empty());
+  CHECK(says(said_of_request([](auto& x) { x.prompts.assign(10'001, ""); }), "10000"));
+  CHECK(says(said_of_input(std::vector<std::string>(10'001)), "10000"));
+  CHECK(said_of(acquire_atom_v, demand{std::string(1'000, 'k'), 1, false}, call_context{}).empty());
+  CHECK(says(said_of(acquire_atom_v, demand{std::string(1'001, 'k'), 1, false}, call_context{}),
+      "1000 bytes"));
+  call_context context;
+  context.tenant = std::string(1'001, 't');
+  CHECK(says(said_of(generate_atom_v, llm_request{}, context), "tenant"));
+}
+
+TEST_CASE("numbers are finite and in range", "[message_rules]") {
+  for (auto wrong : {-0.1, 100.1, infinity, -infinity, no_number})
+    CHECK(says(said_of_parameters([=](auto& x) { x.temperature = wrong; }), "temperature"));
+  CHECK(said_of_parameters([](auto& x) { x.temperature = 2; }).empty());
+  for (auto wrong : {-0.1, 1.1, no_number})
+    CHECK(says(said_of_parameters([=](auto& x) { x.top_p = wrong; }), "top_p"));
+  CHECK(says(said_of_parameters([](auto& x) { x.max_tokens = -1; }), "max_tokens"));
+  CHECK(says(said_of_parameters([](auto& x) { x.n = 1'001; }), "n "));
+  CHECK(says(said_of_parameters([](auto& x) { x.best_of = 1'001; }), "best_of"));
+  CHECK(says(said_of_parameters([](auto& x) { x.presence_penalty = no_number; }), "presence"));
+  CHECK(says(said_of_parameters([](auto& x) { x.frequency_penalty = infinity; }), "frequency"));
+  CHECK(says(said_of_input(no_number), "finite"));
+  CHECK(said_of_input(1e300).empty());
+  CHECK(says(said_of(retrieve_atom_v, retrieval_query{"t", 10'001, {}}, call_context{}), "k "));
+  CHECK(says(said_of(lease_atom_v, lease_demand{"k", 100'001, 1}, call_context{}), "permits"));
+  CHECK(says(said_of(lease_atom_v, lease_demand{"k", 1, -1}, call_context{}), "tokens"));
+  lease_report report;
+  report.retry_after = caf::timespan{-1};
+  CHECK(says(said_of(settle_atom_v, report), "retry_after"));
+  report = {};
+  report.limits.emplace().token_limit = -5;
+  CHECK(says(said_of(settle_atom_v, report), "limit"));
+  report = {};
+  report.failed = 100'001;
+  CHECK(says(said_of(settle_atom_v, report), "count"));
+  permit_report permit;
+  permit.tokens = -2;
+  CHECK(says(said_of(settle_atom_v, uint64_t{1}, permit), "tokens"));
+}
+
+TEST_CASE(
+    "mutated messages are read or refused, and cost no more than they should", "[message_rules]") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto context = call_context{call_id{1, 2}, {}, "tenant", 3};
+  std::vector<caf::message> originals{
+      caf::make_message(generate_atom_v, request_with([](llm_request& x) {
+        x.messages = {{"system", "be brief"}, {"user", "hello"}};
+        x.stop = {"\n"};
+        x.parameters.temperature = 0.7;
+        x.parameters.extra = {{"logit_bias", "{}"}};
+      }),
+          context),
+      caf::make_message(call_atom_v,
+          values{{"a", "text"s}, {"b", 1}, {"c", 2.5}, {"d", true}, {"e", std::vector{"x"s, "y"s}},
+              {"f", std::vector{document{"content", {{"source", "here"}}}}}},
+          context),
+      caf::make_message(lease_atom_v, lease_demand{"key", 3, 100}, context),
+      caf::make_message(settle_atom_v, lease_report{}),
+      caf::make_message(announce_atom_v, std::vector<service>{}),
+      caf::make_message(make_failure(errc::timed_out, "late")),
+  };
+  std::vector<caf::byte_buffer> wires;
+  for (const auto& each : originals) {
+    caf::binary_serializer sink{system.dummy_execution_unit(), wires.emplace_back()};
+    REQUIRE(sink.apply(each));
+  }
+  std::mt19937 random{5};
+  auto below = [&random](size_t end) {
+    return std::uniform_int_distribution<size_t>{0, end - 1}(random);
+  };
+  size_t read = 0;
+  size_t refused = 0;
+  for (auto i = 0; i < 100'000; ++i) {
+    auto bytes = wires[below(wires.size())];
+    for (auto n = below(4) + 1; n > 0; --n) {
+      auto at = bytes.begin() + static_cast<ptrdiff_t>(below(bytes.size()));
+      switch (below(3)) {
+      case 0:
+        *at = static_cast<caf::byte>(below(256));
+        break;
+      case 1:
+        bytes.insert(at, static_cast<caf::byte>(below(256)));
+        break;
+      default:
+        if (bytes.size() > 1)
+          bytes.erase(at);
+      }
+    }
+    caf::binary_deserializer source{system.dummy_execution_unit(), bytes};
+    caf::message content;
+    if (!source.apply(content))
+      continue;
+    ++read;
+    refused += check_message(content) ? 1 : 0;
+  }
+  CHECK(read > 1'000);
+  CHECK(refused > 100);
+}
