@@ -52,9 +52,13 @@ header head(message_type type, const caf::byte_buffer& payload) {
       is_message ? 8U : 0U};
 }
 
+const auto answering = caf::make_message_id(7).response_id().integer_value();
+
 /// What the rules say of a message; empty for nothing.
-std::string verdict(const caf::byte_buffer& payload, frame_state state = greeted()) {
+std::string verdict(const caf::byte_buffer& payload, uint64_t message_id = 0) {
+  auto state = greeted();
   auto frame = head(message_type::direct_message, payload);
+  frame.operation_data = message_id;
   if (const auto* why = check_header(frame, state))
     return why;
   const auto* why = check_payload(frame, payload, state, self);
@@ -66,7 +70,7 @@ std::string verdict(const caf::byte_buffer& payload, frame_state state = greeted
 TEST_CASE("plain data and chainmail's messages may come in", "[frame_rules]") {
   CHECK(verdict(message_of(int32_t{1}, std::string{"text"})).empty());
   CHECK(verdict(message_of(generate_atom_v, llm_request{}, call_context{})).empty());
-  CHECK(verdict(message_of(make_failure(errc::timed_out, "late"))).empty());
+  CHECK(verdict(message_of(make_failure(errc::timed_out, "late")), answering).empty());
   CHECK(verdict(message_of()).empty());
 }
 
@@ -83,6 +87,13 @@ TEST_CASE("commands of CAF may not come in, nor what can nest", "[frame_rules]")
           caf::type_id_v<caf::action>, caf::type_id_v<caf::message>,
           caf::type_id_v<caf::config_value>, caf::type_id_v<reply_atom>, caf::type_id_v<turn_atom>})
     CHECK(!of_type(type).empty());
+}
+
+TEST_CASE("an error answers something", "[frame_rules]") {
+  auto error = message_of(make_failure(errc::timed_out, "late"));
+  CHECK(verdict(error, answering).empty());
+  CHECK(!verdict(error, 0).empty());
+  CHECK(!verdict(error, caf::make_message_id(7).integer_value()).empty());
 }
 
 TEST_CASE("messages have a sender, no stages, and go no further", "[frame_rules]") {
@@ -112,8 +123,10 @@ TEST_CASE("a frame has a largest size, and an error a smaller one", "[frame_rule
   CHECK(check_header(frame, state) != nullptr);
   frame.payload_len = UINT32_MAX;
   CHECK(check_header(frame, state) != nullptr);
-  CHECK(verdict(message_of(make_failure(errc::internal, std::string(15'000, 'x')))).empty());
-  CHECK(!verdict(message_of(make_failure(errc::internal, std::string(17'000, 'x')))).empty());
+  CHECK(verdict(message_of(make_failure(errc::internal, std::string(15'000, 'x'))), answering)
+            .empty());
+  CHECK(!verdict(message_of(make_failure(errc::internal, std::string(17'000, 'x'))), answering)
+             .empty());
 }
 
 TEST_CASE("the handshake comes first, once, and says who it is", "[frame_rules]") {
@@ -166,7 +179,7 @@ TEST_CASE("the deepest error that may come in does not end a thread's stack", "[
   while (size(deepest) < largest_error_frame - 32)
     deepest = caf::error{errc::internal, caf::make_message(deepest)};
   auto payload = message_of(deepest);
-  REQUIRE(verdict(payload).empty());
+  REQUIRE(verdict(payload, answering).empty());
   caf::actor_system_config config;
   caf::actor_system system{config};
   auto is_read = false;

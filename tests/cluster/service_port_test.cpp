@@ -21,7 +21,8 @@ struct harbour : virtual_time {
 
   explicit harbour(uint32_t capacity = 2) {
     auto target = caf::actor_cast<caf::actor>(spawn_fake_llm(system, script));
-    port = spawn_service_port(system, target, {.name = "llm", .capacity = capacity}, counters);
+    port = spawn_service_port(
+        system, target, {.name = "llm", .kind = "llm", .capacity = capacity}, counters);
     llm = caf::actor_cast<llm_actor>(port);
   }
 
@@ -61,6 +62,19 @@ TEST_CASE("a port takes no more than its capacity at once", "[service_port]") {
   CHECK(one->result);
   CHECK(two->result);
   CHECK(at.counters->refused == 1);
+}
+
+TEST_CASE("a port lets nothing through that is not for its service", "[service_port]") {
+  harbour at;
+  auto reply = ask<limiter_status>(at, caf::actor_cast<rate_limiter_actor>(at.port), status_atom_v);
+  at.settle();
+  CHECK(code_of(reply->error) == errc::unsupported);
+  auto bad =
+      ask<llm_result>(at, at.llm, generate_atom_v, llm_request{{"\xff"}, {}, {}, {}}, at.context());
+  at.settle();
+  CHECK(code_of(bad->error) == errc::invalid_input);
+  CHECK(at.script->calls.empty());
+  CHECK(at.counters->refused == 2);
 }
 
 TEST_CASE("a closed port finishes what it has, and refuses the rest untouched", "[service_port]") {

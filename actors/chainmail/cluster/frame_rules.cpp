@@ -5,6 +5,7 @@
 #include <caf/actor.hpp>
 #include <caf/binary_deserializer.hpp>
 #include <caf/error.hpp>
+#include <caf/message_id.hpp>
 #include <caf/timestamp.hpp>
 
 #include <algorithm>
@@ -71,8 +72,13 @@ const char* check_types(const header& frame, const caf::byte_buffer& payload) {
     caf::type_id_t type = 0;
     if (!source.value(type) || !may_come(type))
       return "a message with a part that no node sends";
-    if (type == caf::type_id_v<caf::error> && frame.payload_len > largest_error_frame)
+    if (type != caf::type_id_v<caf::error>)
+      continue;
+    if (frame.payload_len > largest_error_frame)
       return "an error of more than 16 KiB";
+    // By default, an error that answers nothing ends the actor that gets it.
+    if (!caf::make_message_id(frame.operation_data).is_response())
+      return "an error that answers nothing";
   }
   return nullptr;
 }

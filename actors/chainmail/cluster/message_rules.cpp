@@ -229,29 +229,44 @@ private:
   caf::error error_;
 };
 
-bool is_known(rules& x, const caf::message& content) {
-  // The commonest first.
+bool is_for_llm(rules& x, const caf::message& content) {
   return x.is<generate_atom, llm_request, call_context>(content) ||
-         x.is<call_atom, values, call_context>(content) || x.is<cancel_atom, call_id>(content) ||
-         x.is<lease_atom, lease_demand, call_context>(content) ||
+         x.is<stream_atom, llm_request, sink_actor, call_context>(content);
+}
+
+bool is_for_chain(rules& x, const caf::message& content) {
+  return x.is<call_atom, values, call_context>(content) ||
+         x.is<stream_atom, values, sink_actor, call_context>(content) ||
+         x.is<describe_atom>(content);
+}
+
+bool is_for_limiter(rules& x, const caf::message& content) {
+  return x.is<lease_atom, lease_demand, call_context>(content) ||
          x.is<settle_atom, lease_report>(content) ||
          x.is<acquire_atom, demand, call_context>(content) ||
-         x.is<settle_atom, uint64_t, permit_report>(content) ||
-         x.is<embed_atom, std::vector<std::string>, call_context>(content) ||
-         x.is<retrieve_atom, retrieval_query, call_context>(content) ||
-         x.is<stream_atom, llm_request, sink_actor, call_context>(content) ||
-         x.is<stream_atom, values, sink_actor, call_context>(content) ||
-         x.is<describe_atom>(content) || x.is<status_atom>(content);
+         x.is<settle_atom, uint64_t, permit_report>(content) || x.is<status_atom>(content);
+}
+
+bool is_for(std::string_view kind, rules& x, const caf::message& content) {
+  if (kind == "llm")
+    return is_for_llm(x, content);
+  if (kind == "chain")
+    return is_for_chain(x, content);
+  if (kind == "embedder")
+    return x.is<embed_atom, std::vector<std::string>, call_context>(content);
+  if (kind == "retriever")
+    return x.is<retrieve_atom, retrieval_query, call_context>(content);
+  return kind == "rate_limiter" && is_for_limiter(x, content);
 }
 
 } // namespace
 
-caf::error check_message(const caf::message& content) {
+caf::error check_message(std::string_view kind, const caf::message& content) {
   rules all;
-  if (!is_known(all, content))
+  if (!is_for(kind, all, content) && !all.is<cancel_atom, call_id>(content))
     return make_failure(errc::unsupported,
-        "a message from another node was refused: LLMs, chains, embedders, retrievers and rate "
-        "limiters are what nodes share, and it is for none of them");
+        "a message from another node was refused: it is not for a service of the kind \"" +
+            std::string{kind} + "\"");
   return all.take_error();
 }
 

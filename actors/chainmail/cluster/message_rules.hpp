@@ -4,10 +4,12 @@
 #include <caf/error.hpp>
 #include <caf/message.hpp>
 
+#include <string_view>
+
 namespace chainmail {
 
-/// Checks a message from another node before an actor gets it: one of the interfaces of LLMs, chains,
-/// embedders, retrievers and rate limiters, or errc::unsupported. errc::invalid_input, with a
+/// Checks a message from another node before an actor of the given kind (service::kind) gets it. It
+/// must be one of that kind's interface: errc::unsupported. errc::invalid_input, with a
 /// sentence that names the field, for
 /// - text that is not UTF-8, more than 8 MiB of it in one message, or more than 1,000 bytes of a
 ///   name (keys, tenants, models);
@@ -15,6 +17,6 @@ namespace chainmail {
 /// - numbers that are not finite, or out of the range that any provider takes;
 /// - handles that are missing.
 /// Allocates nothing when there is nothing to say.
-caf::error check_message(const caf::message& content);
+caf::error check_message(std::string_view kind, const caf::message& content);
 
 } // namespace chainmail

@@ -105,14 +105,16 @@ struct node::parts {
     auto* actor = static_cast<node_core_actor*>(caf::actor_cast<caf::abstract_actor*>(core));
     auto promise = std::make_shared<std::promise<result_type>>();
     auto result = promise->get_future();
-    compat::run_inside(caf::actor_cast<caf::actor>(core), [actor, promise, what] {
-      if constexpr (std::is_void_v<result_type>) {
-        what(actor->state);
-        promise->set_value();
-      } else {
-        promise->set_value(what(actor->state));
-      }
-    });
+    // The promise moves: should the actor be gone, the future hears of it.
+    compat::run_inside(
+        caf::actor_cast<caf::actor>(core), [actor, promise = std::move(promise), what] {
+          if constexpr (std::is_void_v<result_type>) {
+            what(actor->state);
+            promise->set_value();
+          } else {
+            promise->set_value(what(actor->state));
+          }
+        });
     return result.get();
   }
 
@@ -125,7 +127,10 @@ struct node::parts {
           std::chrono::seconds{1}, self.ptr(), middleman, caf::close_atom_v, port)
           .receive([] {}, [](const caf::error&) {});
     }
-    ask([](node_core& x) { x.leave(); });
+    try {
+      ask([](node_core& x) { x.leave(); });
+    } catch (const std::future_error&) { // it is gone already
+    }
     core = nullptr;
     caf::anon_send_exit(dialer, caf::exit_reason::kill);
     caf::anon_send_exit(middleman, caf::exit_reason::kill);

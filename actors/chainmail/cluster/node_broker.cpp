@@ -26,6 +26,9 @@ constexpr size_t most_accepted = 1'000;
 /// Proxies of one peer's actors. A node speaks through a handful.
 constexpr size_t most_proxies = 10'000;
 
+/// From which node the message came that this thread is reading.
+thread_local caf::node_id* last_hop = nullptr;
+
 /// Larger payloads are read in pieces of that size: each is a sign of life.
 constexpr uint32_t piece = 256 << 10;
 
@@ -62,12 +65,20 @@ public:
 
   void learned_new_node_indirectly(const caf::node_id&) override {}
 
+  void set_last_hop(caf::node_id* node) override {
+    last_hop = node;
+    basp_broker::set_last_hop(node);
+  }
+
   caf::strong_actor_ptr make_proxy(caf::node_id node, caf::actor_id actor) override {
     if (!instance.tbl().lookup_direct(node)) {
       // The caller made a place for it, under a lock that is still held.
       std::lock_guard guard{unknown_nodes_mutex_};
       unknown_nodes_.insert(node);
-      return nullptr;
+      // A message that was still being read when its connection ended has a sender all the same: mail
+      // without one is taken for this node's own.
+      if (last_hop == nullptr || *last_hop != node)
+        return nullptr;
     }
     return basp_broker::make_proxy(std::move(node), actor);
   }
@@ -125,6 +136,11 @@ private:
     if (is_payload && theirs.hdr.operation == basp::message_type::client_handshake &&
         !make_way(data.handle, ours.frames.peer))
       return;
+    if (theirs.hdr.operation == basp::message_type::direct_message && is_payload &&
+        instance.tbl().lookup_direct(data.handle) != ours.frames.peer) {
+      refuse(data.handle, "a message over a connection that was given up");
+      return;
+    }
     auto next = instance.handle(context(), data, theirs.hdr, is_payload);
     if (basp::requires_shutdown(next)) {
       drop(data.handle, basp::to_sec(next));

@@ -77,6 +77,8 @@ node_core::node_core(node_actor::pointer self_ptr, node_options chosen,
 }
 
 node_actor::behavior_type node_core::make_behavior() {
+  // CAF's default prints what comes, and other nodes may send anything.
+  self_->set_default_handler(caf::drop);
   self_->set_down_handler([this](const caf::down_msg& down) { on_down(down.source); });
   for (size_t i = 0; i < seeds_.size(); ++i)
     dial(i);
@@ -276,7 +278,7 @@ caf::result<chain_actor> node_core::on_spawn(const chain_spec& spec) {
     return std::move(chain.error());
   auto target = caf::actor_cast<caf::actor>(*chain);
   auto port = spawn_service_port(self_->home_system(), target,
-      {.name = "a chain of " + options_.name}, std::make_shared<port_counters>());
+      {.name = "a chain of " + options_.name, .kind = "chain"}, std::make_shared<port_counters>());
   chains.emplace_back(port, target);
   return caf::actor_cast<chain_actor>(port);
 }
@@ -287,6 +289,7 @@ void node_core::offer(service what) {
   auto counters = std::make_shared<port_counters>();
   port_options chosen;
   chosen.name = what.name;
+  chosen.kind = what.kind;
   chosen.capacity = what.capacity;
   chosen.keeps_sender = what.kind == "rate_limiter";
   auto port = spawn_service_port(self_->home_system(), what.handle, chosen, counters);

@@ -77,7 +77,9 @@ struct service_port_state {
   caf::skippable_result take(caf::message& content) {
     auto* mail = self->current_mailbox_element();
     auto is_request = mail->mid.is_request();
-    if (auto error = check_message(content)) {
+    if (!mail->sender) // and so nobody to answer
+      return caf::delegated<caf::message>{};
+    if (auto error = check_message(options.kind, content)) {
       ++counters->refused;
       if (is_request)
         return error;
