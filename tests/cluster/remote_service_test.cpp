@@ -154,16 +154,16 @@ TEST_CASE("a call that ends three nodes does not get a fourth", "[remote_service
 TEST_CASE("without a node, calls wait for one, but not long", "[remote_service]") {
   cluster nodes;
   auto lucky = nodes.generate("p");
-  nodes.advance(1s);
+  nodes.advance(700ms);
   far_node late{nodes, "late", 10ms};
   nodes.announce(late, 1);
   nodes.advance(10ms);
   CHECK(lucky->result);
   late.die(nodes);
   auto unlucky = nodes.generate("p");
-  nodes.advance(1s);
+  nodes.advance(700ms);
   CHECK(unlucky->pending());
-  nodes.advance(500ms);
+  nodes.advance(100ms);
   REQUIRE(!unlucky->pending());
   CHECK(code_of(unlucky->error) == errc::unavailable);
   auto hopeless = nodes.generate("p");

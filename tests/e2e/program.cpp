@@ -11,6 +11,7 @@
 #include <pty.h>
 #include <spawn.h>
 #include <stdexcept>
+#include <support/network_namespaces.hpp>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -54,7 +55,8 @@ std::vector<std::string> lines_of(const environment& variables) {
 
 /// Reads from folder/in, writes to folder/out and folder/err.
 pid_t start(const std::string& name, std::vector<std::string> arguments,
-    const environment& variables, const std::filesystem::path& folder) {
+    const environment& variables, const std::filesystem::path& folder,
+    const std::string& network_namespace) {
   auto path = path_of(name);
   arguments.insert(arguments.begin(), path);
   auto environment_lines = lines_of(variables);
@@ -68,8 +70,15 @@ pid_t start(const std::string& name, std::vector<std::string> arguments,
   posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out.c_str(), flags, 0600);
   posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err.c_str(), flags, 0600);
   pid_t process = 0;
-  auto failed = posix_spawn(&process, path.c_str(), &files, nullptr, pointers(arguments).data(),
-      pointers(environment_lines).data());
+  auto failed = 0;
+  auto spawn = [&] {
+    failed = posix_spawn(&process, path.c_str(), &files, nullptr, pointers(arguments).data(),
+        pointers(environment_lines).data());
+  };
+  if (network_namespace.empty())
+    spawn();
+  else
+    run_in_namespace(network_namespace, spawn);
   posix_spawn_file_actions_destroy(&files);
   if (failed != 0)
     throw std::runtime_error{path + " cannot be started: build it first"};
@@ -103,11 +112,12 @@ program_result collect(pid_t process, const std::filesystem::path& folder, clock
 } // namespace
 
 program_result run_program(const std::string& name, std::vector<std::string> arguments,
-    environment variables, std::chrono::seconds timeout, const std::string& input) {
+    environment variables, std::chrono::seconds timeout, const std::string& input,
+    const std::string& network_namespace) {
   auto folder = make_folder();
   std::ofstream{folder / "in", std::ios::binary} << input;
   auto begin = clock::now();
-  auto process = start(name, std::move(arguments), variables, folder);
+  auto process = start(name, std::move(arguments), variables, folder, network_namespace);
   auto result = collect(process, folder, begin, timeout);
   std::filesystem::remove_all(folder);
   return result;
@@ -151,10 +161,10 @@ program_result run_on_terminal(const std::string& name, std::vector<std::string>
   return result;
 }
 
-background_program::background_program(
-    const std::string& name, std::vector<std::string> arguments, environment variables)
+background_program::background_program(const std::string& name, std::vector<std::string> arguments,
+    environment variables, const std::string& network_namespace)
   : folder_(make_folder()) {
-  process_ = start(name, std::move(arguments), variables, folder_);
+  process_ = start(name, std::move(arguments), variables, folder_, network_namespace);
 }
 
 background_program::~background_program() {
@@ -174,19 +184,36 @@ std::string background_program::first_line() {
   throw std::runtime_error{"the program says nothing: " + read_file(folder_ / "err")};
 }
 
-std::string background_program::said() const {
-  return read_file(folder_ / "out") + read_file(folder_ / "err");
+std::string background_program::wait_for_line(
+    const std::string& part, std::chrono::milliseconds timeout) {
+  return wait_for_line(
+      [&](const std::string& line) { return line.find(part) != std::string::npos; }, timeout);
 }
 
-bool background_program::wait_for_line(const std::string& with, std::chrono::milliseconds timeout) {
-  for (auto until = clock::now() + timeout; clock::now() < until; std::this_thread::sleep_for(2ms))
-    if (said().find(with) != std::string::npos)
-      return true;
-  return said().find(with) != std::string::npos;
+std::string background_program::wait_for_line(
+    const std::function<bool(const std::string&)>& is_wanted, std::chrono::milliseconds timeout) {
+  for (auto until = clock::now() + timeout;; std::this_thread::sleep_for(2ms)) {
+    auto is_last_look = !is_running() || clock::now() >= until;
+    for (const auto& text : {out(), err()})
+      for (size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos;
+           begin = end + 1)
+        if (auto line = text.substr(begin, end - begin); is_wanted(line))
+          return line;
+    if (is_last_look)
+      throw std::runtime_error{"the program did not say what it was waited for: " + out() + err()};
+  }
 }
 
-void background_program::send_signal(int signal) const {
+void background_program::send_signal(int signal) {
   kill(process_, signal);
+}
+
+bool background_program::is_running() const {
+  siginfo_t info{};
+  // Its end is looked at and left where it is, for terminate().
+  return process_ != 0 &&
+         waitid(P_PID, static_cast<id_t>(process_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
 }
 
 program_result background_program::terminate(int signal) {

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace chainmail::test {
@@ -26,10 +28,11 @@ struct program_result {
 };
 
 /// Runs build/bin/`name` to its end, or kills it after `timeout`. Of this process's environment it
-/// keeps only PATH, HOME and what sanitizers read. `input` is all that it can read.
+/// keeps only PATH, HOME and what sanitizers read. `input` is all that it can read. With the name
+/// of a network namespace it runs in there.
 program_result run_program(const std::string& name, std::vector<std::string> arguments,
     environment variables = {}, std::chrono::seconds timeout = std::chrono::seconds{60},
-    const std::string& input = {});
+    const std::string& input = {}, const std::string& network_namespace = {});
 
 /// The same on a terminal of 100 columns, where `input` is typed in when it first says something. Both outputs are in
 /// `out`, with what the terminal makes of them: its echo of the input, and "\r\n" for newlines.
@@ -39,8 +42,8 @@ program_result run_on_terminal(const std::string& name, std::vector<std::string>
 /// A program that runs until the object goes.
 class background_program {
 public:
-  background_program(
-      const std::string& name, std::vector<std::string> arguments, environment variables = {});
+  background_program(const std::string& name, std::vector<std::string> arguments,
+      environment variables = {}, const std::string& network_namespace = {});
   background_program(const background_program&) = delete;
   background_program& operator=(const background_program&) = delete;
   ~background_program();
@@ -48,22 +51,32 @@ public:
   /// The first line of its output; waits for it, at most 10 s.
   std::string first_line();
 
-  /// Whether its output has a line with this text, now or within the time.
-  bool wait_for_line(
-      const std::string& with, std::chrono::milliseconds timeout = std::chrono::seconds{10});
+  /// The first line of its output, or of its errors, that holds `part` or that `is_wanted` says
+  /// yes to, without its newline. Waits for it; throws std::runtime_error when the program ends or
+  /// time is up without it.
+  std::string wait_for_line(
+      const std::string& part, std::chrono::milliseconds timeout = std::chrono::seconds{10});
+  std::string wait_for_line(const std::function<bool(const std::string&)>& is_wanted,
+      std::chrono::milliseconds timeout = std::chrono::seconds{10});
 
-  /// All that it has said so far.
-  [[nodiscard]] std::string said() const;
+  /// What it wrote so far.
+  [[nodiscard]] std::string out() const { return read_file(folder_ / "out"); }
+  [[nodiscard]] std::string err() const { return read_file(folder_ / "err"); }
 
-  [[nodiscard]] int pid() const { return process_; }
+  /// Its own, inside a network namespace, too.
+  [[nodiscard]] pid_t pid() const { return process_; }
 
-  void send_signal(int signal) const;
+  /// SIGSTOP and SIGCONT, or SIGKILL without waiting for the end.
+  void send_signal(int signal);
+
+  /// A stopped program is running, too.
+  [[nodiscard]] bool is_running() const;
 
   /// Ends it with a signal, SIGTERM for one, and waits.
   program_result terminate(int signal = SIGTERM);
 
 private:
-  int process_;
+  pid_t process_;
   std::filesystem::path folder_;
 };
 

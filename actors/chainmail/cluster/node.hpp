@@ -50,7 +50,7 @@ struct service_search {
   /// Only that of the node that is joined at this address: for a limiter, of which there is one.
   std::string only_from = {};
   /// See remote_service_options.
-  caf::timespan patience = std::chrono::milliseconds{1'500};
+  caf::timespan patience = std::chrono::milliseconds{800};
 };
 
 /// A member of a cluster. Needs a system whose configuration has called load_cluster() and, where

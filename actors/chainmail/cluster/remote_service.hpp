@@ -24,7 +24,7 @@ struct remote_service_options {
   bool is_repeatable = false;
   /// How long calls wait for a node when there is none. After that they are answered with
   /// errc::unavailable.
-  caf::timespan patience = std::chrono::milliseconds{1'500};
+  caf::timespan patience = std::chrono::milliseconds{800};
   /// Calls that wait because all nodes are busy; those beyond are answered with errc::overloaded.
   size_t max_waiting = 20'000;
 };
