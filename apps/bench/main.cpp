@@ -3,6 +3,7 @@
 #include "scenarios.hpp"
 
 #include <chainmail/chainmail.hpp>
+#include <chainmail/cluster/node.hpp>
 
 #include <caf/actor_system.hpp>
 
@@ -51,6 +52,8 @@ constexpr std::array scenarios = {
     scenario{"two_429s", bench::two_429s, false, 1, 1},
     scenario{"outage", bench::outage, false, 1, 1},
     scenario{"hedging", bench::hedging, false, 5'000, 100},
+    scenario{"remote", bench::remote, false, 100'000, 256},
+    scenario{"remote_node", bench::remote_node, false, 1, 1},
 };
 
 std::string scenario_names() {
@@ -77,7 +80,7 @@ struct bench_config : caf::actor_system_config {
         .add(base_url, "base-url",
             "fanout, map_reduce, chat_vector_db: endpoint, such as http://127.0.0.1:8080/v1 "
             "(OPENAI_BASE_URL); the others simulate theirs")
-        .add(calls, "calls", "fanout, chaos, limits, hedging: how many calls to measure")
+        .add(calls, "calls", "fanout, chaos, limits, hedging, remote: how many calls to measure")
         .add(in_flight, "in-flight", "the same: how many of them at once (at most 10000)")
         .add(load.warm_up, "warm-up", "fanout: calls to make before, not measured")
         .add(load.chains, "chains",
@@ -93,6 +96,11 @@ struct bench_config : caf::actor_system_config {
         .add(json, "json", "write the figures to this file");
     llm.add_to(custom_options_);
   }
+};
+
+/// With CAF's middleman, which costs a thread.
+struct cluster_bench_config : bench_config {
+  cluster_bench_config() { load_cluster(*this); }
 };
 
 int refuse(const std::string& sentence) {
@@ -171,7 +179,11 @@ int run_bench(caf::actor_system& system, const bench_config& config) {
 int main(int argc, char** argv) {
   raise_open_file_limit();
   try {
-    return run_main<bench_config>({argv + 1, argv + argc}, run_bench);
+    std::vector<std::string> arguments{argv + 1, argv + argc};
+    auto is_remote = std::ranges::any_of(
+        arguments, [](const auto& x) { return x.starts_with("--scenario=remote"); });
+    return is_remote ? run_main<cluster_bench_config>(std::move(arguments), run_bench)
+                     : run_main<bench_config>(std::move(arguments), run_bench);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';
     return 2;

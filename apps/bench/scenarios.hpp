@@ -64,4 +64,11 @@ caf::expected<report> outage(caf::actor_system& system, const load& how_much);
 /// Calls of which some are slow, without hedging and with it.
 caf::expected<report> hedging(caf::actor_system& system, const load& how_much);
 
+/// Calls of a scripted LLM in another process, of this program, and the same ones in this process.
+/// Needs a system whose configuration has called load_cluster.
+caf::expected<report> remote(caf::actor_system& system, const load& how_much);
+
+/// The other process of `remote`: prints its port, and serves until its standard input ends.
+caf::expected<report> remote_node(caf::actor_system& system, const load& how_much);
+
 } // namespace chainmail::bench
