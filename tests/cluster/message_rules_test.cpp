@@ -9,8 +9,10 @@
 
 #include <limits>
 #include <random>
+#include <support/odd_error.hpp>
 
 using namespace chainmail;
+using namespace chainmail::test;
 using namespace std::literals;
 
 namespace {
@@ -110,11 +112,11 @@ TEST_CASE("text must be UTF-8, wherever it stands", "[message_rules]") {
 }
 
 TEST_CASE("sizes have limits", "[message_rules]") {
-  constexpr auto most = size_t{8} << 20U;
+  constexpr auto most = size_t{6} << 20U;
   CHECK(said_of_request([](auto& x) { x.prompts = {std::string(most, 'x')}; }).empty());
-  CHECK(says(said_of_request([](auto& x) { x.prompts = {std::string(most + 1, 'x')}; }), "8 MiB"));
+  CHECK(says(said_of_request([](auto& x) { x.prompts = {std::string(most + 1, 'x')}; }), "6 MiB"));
   CHECK(says(said_of_request([](auto& x) { x.prompts.assign(2, std::string(most / 2 + 1, 'x')); }),
-      "8 MiB"));
+      "6 MiB"));
   CHECK(said_of_request([](auto& x) { x.prompts.assign(10'000, ""); }).empty());
   CHECK(says(said_of_request([](auto& x) { x.prompts.assign(10'001, ""); }), "10000"));
   CHECK(says(said_of_input(std::vector<std::string>(10'001)), "10000"));

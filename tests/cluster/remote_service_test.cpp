@@ -5,6 +5,7 @@
 
 #include <set>
 #include <support/fake_llm.hpp>
+#include <support/odd_error.hpp>
 #include <support/virtual_time.hpp>
 
 using namespace chainmail;
@@ -34,7 +35,8 @@ struct cluster : virtual_time {
   caf::actor service_actor;
   llm_actor llm;
 
-  explicit cluster(remote_service_options options = {.name = "llm", .is_repeatable = true}) {
+  explicit cluster(
+      remote_service_options options = {.name = "llm", .kind = "llm", .is_repeatable = true}) {
     service_actor = spawn_remote_service(system, std::move(options));
     llm = caf::actor_cast<llm_actor>(service_actor);
     settle();
@@ -119,7 +121,7 @@ TEST_CASE("a lost node's calls are made again on another one, once", "[remote_se
 }
 
 TEST_CASE("a call that has side effects is not made again", "[remote_service]") {
-  cluster nodes{{.name = "names"}};
+  cluster nodes{{.name = "names", .kind = "llm"}};
   far_node lost{nodes, "node-2", caf::infinite};
   far_node other{nodes, "other", 1s};
   nodes.announce(lost, 10);
@@ -245,7 +247,7 @@ TEST_CASE("a node that does not answer costs a call its deadline", "[remote_serv
 }
 
 TEST_CASE("more calls than may wait are refused at once", "[remote_service]") {
-  cluster nodes{{.name = "llm", .is_repeatable = true, .max_waiting = 2}};
+  cluster nodes{{.name = "llm", .kind = "llm", .is_repeatable = true, .max_waiting = 2}};
   far_node one{nodes, "one", 1s};
   nodes.announce(one, 1);
   std::vector<std::shared_ptr<reply<llm_result>>> replies;
@@ -257,4 +259,32 @@ TEST_CASE("more calls than may wait are refused at once", "[remote_service]") {
   nodes.advance(3s);
   for (auto i = 0U; i < 3; ++i)
     CHECK(replies[i]->result);
+}
+
+TEST_CASE("what no node would take is refused before it is sent", "[remote_service]") {
+  cluster nodes;
+  far_node one{nodes, "one", 0s};
+  nodes.announce(one, 1);
+  auto reply = nodes.generate("\xff");
+  CHECK(code_of(reply->error) == errc::invalid_input);
+  auto large = nodes.generate(std::string(7'000'000, 'x'));
+  CHECK(code_of(large->error) == errc::invalid_input);
+  CHECK(one.script->calls.empty());
+}
+
+TEST_CASE("an answer that cannot be is not believed", "[remote_service]") {
+  cluster nodes;
+  far_node liar{nodes, "liar", 0s};
+  nodes.announce(liar, 1);
+  liar.script->like.usage.prompt_tokens = -5;
+  CHECK(code_of(nodes.generate("p")->error) == errc::malformed_response);
+  liar.script->like.usage.prompt_tokens = 0;
+  liar.script->reply = [] { return scripted_reply{"\xff", {}, {}}; };
+  CHECK(code_of(nodes.generate("p")->error) == errc::malformed_response);
+  liar.script->reply = [] { return scripted_reply{std::string(7'000'000, 'x'), {}, {}}; };
+  CHECK(code_of(nodes.generate("p")->error) == errc::response_too_large);
+  liar.script->reply = [] {
+    return scripted_reply{{}, odd_error(200, caf::type_id_v<std::string>), {}};
+  };
+  CHECK(code_of(nodes.generate("p")->error) == errc::internal);
 }

@@ -132,7 +132,7 @@ const char* check_header(const header& frame, const frame_state& state) {
   case message_type::direct_message:
     if (frame.flags != 0 || frame.source_actor == 0)
       return "a message without a sender, or for a service of CAF";
-    return frame.payload_len > largest_frame ? "a message of more than 16 MiB" : nullptr;
+    return frame.payload_len > largest_frame ? "a message of more than 8 MiB" : nullptr;
   case message_type::monitor_message:
   case message_type::down_message:
     return frame.payload_len > largest_notice ? "a notice of more than 4 KiB" : nullptr;

@@ -13,9 +13,9 @@
 
 namespace chainmail {
 
-/// The most bytes of one message between two nodes. Far over any prompt or answer; with 256 calls
-/// in flight their buffers still fit into the memory of a small node.
-inline constexpr uint32_t largest_frame = uint32_t{16} << 20U;
+/// The most bytes of one message between two nodes: the text that message_rules allow, and room for
+/// what stands around it. Reading takes up to 50 times as much memory, when they are empty lists.
+inline constexpr uint32_t largest_frame = uint32_t{8} << 20U;
 
 /// Of an error on its own: its context may hold another error, and each level takes stack.
 inline constexpr uint32_t largest_error_frame = uint32_t{16} << 10U;

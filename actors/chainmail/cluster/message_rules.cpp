@@ -4,6 +4,8 @@
 #include <chainmail/messages.hpp>
 #include <chainmail/prompts/utf8.hpp>
 
+#include <caf/exit_reason.hpp>
+#include <caf/sec.hpp>
 #include <caf/typed_message_view.hpp>
 
 #include <chrono>
@@ -17,7 +19,7 @@ namespace chainmail {
 namespace {
 
 /// Over any context window; under largest_frame, with room for what stands around it.
-constexpr size_t most_text = size_t{8} << 20U;
+constexpr size_t most_text = size_t{6} << 20U;
 constexpr size_t longest_name = 1'000;
 constexpr size_t most_entries = 10'000;
 constexpr uint32_t most_permits = 100'000;
@@ -29,12 +31,14 @@ class rules {
 public:
   caf::error take_error() { return std::move(error_); }
 
+  [[nodiscard]] bool is_too_much() const { return bytes_ > most_text; }
+
   // -- the parts ------------------------------------------------------------------------
 
   void text(const char* field, std::string_view what) {
     bytes_ += what.size();
     if (bytes_ > most_text)
-      refuse(field, "is more text than the 8 MiB that a message may have: send it in parts");
+      refuse(field, "is more text than the 6 MiB that a message may have: send it in parts");
     else if (!is_utf8(what))
       refuse(field, "is not UTF-8");
   }
@@ -199,6 +203,68 @@ public:
     time("a reset", x->tokens_reset);
   }
 
+  // -- answers ---------------------------------------------------------------------------
+
+  void check(const llm_result& x) {
+    if (x.completions.empty())
+      refuse("the answer of an LLM", "has no completion");
+    entries("the completions", x.completions.size());
+    for (const auto& each : x.completions) {
+      text("a completion", each.text);
+      name("a finish reason", each.finish_reason);
+    }
+    check(x.usage);
+    name("the model", x.model);
+    check(x.limits);
+    entries("the attempts", x.attempts.size());
+    for (const auto& each : x.attempts) {
+      name("the target of an attempt", each.target);
+      text("the reason of an attempt", each.reason);
+    }
+  }
+
+  void check(const token_usage& x) {
+    for (auto count : {x.prompt_tokens, x.completion_tokens, x.total_tokens})
+      range("a count of tokens", count, int64_t{0}, most_tokens);
+  }
+
+  void check(const chain_description& x) {
+    texts("the input keys", x.input_keys);
+    texts("the output keys", x.output_keys);
+  }
+
+  void check(const embeddings& x) {
+    name("the model", x.model);
+    check(x.usage);
+    if (x.dimension == 0 ? !x.numbers.empty() : x.numbers.size() % x.dimension != 0)
+      refuse("the embeddings", "have rows that are not of one length");
+    for (auto number : x.numbers)
+      if (!std::isfinite(number))
+        refuse("the embeddings", "have a number that is not finite");
+  }
+
+  void check(const std::vector<scored_document>& x) {
+    entries("the documents", x.size());
+    for (const auto& each : x) {
+      check(each.found);
+      check_input(each.score);
+    }
+  }
+
+  void check(const permit&) {}
+
+  void check(const lease& x) {
+    range("the permits", x.permits, uint32_t{1}, most_permits);
+    range("the tokens", x.tokens, int64_t{0}, most_tokens);
+    time("the time of a lease", x.valid_for);
+  }
+
+  void check(const limiter_status& x) {
+    entries("the keys", x.keys.size());
+    for (const auto& each : x.keys)
+      name("a key", each.key);
+  }
+
   // -- messages -------------------------------------------------------------------------
 
   /// False when the message is of other types.
@@ -208,6 +274,15 @@ public:
     if (!view)
       return false;
     check_parts<Ts...>(view, std::index_sequence_for<Ts...>{});
+    return true;
+  }
+
+  /// The same for a message without an atom.
+  template <class T>
+  bool is_one(const caf::message& content) {
+    if (content.size() != 1 || !content.match_element<T>(0))
+      return false;
+    check(content.get_as<T>(0));
     return true;
   }
 
@@ -268,6 +343,49 @@ caf::error check_message(std::string_view kind, const caf::message& content) {
         "a message from another node was refused: it is not for a service of the kind \"" +
             std::string{kind} + "\"");
   return all.take_error();
+}
+
+caf::error check_answer(std::string_view kind, const caf::message& answer) {
+  rules all;
+  auto is_known = answer.empty();
+  if (kind == "llm")
+    is_known = all.is_one<llm_result>(answer) || is_known;
+  else if (kind == "chain")
+    is_known = all.is_one<values>(answer) || all.is_one<chain_description>(answer) || is_known;
+  else if (kind == "embedder")
+    is_known = all.is_one<embeddings>(answer) || is_known;
+  else if (kind == "retriever")
+    is_known = all.is_one<std::vector<scored_document>>(answer) || is_known;
+  else if (kind == "rate_limiter")
+    is_known = all.is_one<lease>(answer) || all.is_one<permit>(answer) ||
+               all.is_one<limiter_status>(answer) || is_known;
+  if (!is_known)
+    return make_failure(errc::malformed_response,
+        "the answer is none that a service of the kind \"" + std::string{kind} + "\" gives");
+  auto error = all.take_error();
+  if (!error)
+    return {};
+  return make_failure(
+      all.is_too_much() ? errc::response_too_large : errc::malformed_response, sentence_of(error));
+}
+
+caf::error error_from_peer(const caf::error& error, const char* who) {
+  auto code = errc::internal;
+  if (error.category() == caf::type_id_v<errc>) {
+    auto flat = flatten(error);
+    if (!from_integer(error.code(), code) || code == errc::none || !is_utf8(flat.sentence))
+      return make_failure(
+          errc::internal, std::string{who} + " failed, in a way that it could not say");
+    return error;
+  }
+  auto is_known = error.category() == caf::type_id_v<caf::sec> ||
+                  error.category() == caf::type_id_v<caf::exit_reason>;
+  return is_known ? to_failure(error.category() == caf::type_id_v<caf::sec>
+                                   ? caf::make_error(static_cast<caf::sec>(error.code()))
+                                   : caf::make_error(static_cast<caf::exit_reason>(error.code())),
+                        who)
+                  : make_failure(
+                        errc::internal, std::string{who} + " failed, in a way that is not known");
 }
 
 } // namespace chainmail

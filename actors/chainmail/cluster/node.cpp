@@ -1,6 +1,7 @@
 // A node from outside: options checked, its actors started and ended.
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/call_context.hpp>
+#include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/node.hpp>
 #include <chainmail/cluster/node_broker.hpp>
 #include <chainmail/cluster/node_core.hpp>
@@ -226,7 +227,7 @@ caf::expected<chain_actor> node::spawn_chain(
   caf::expected<chain_actor> result = caf::error{};
   compat::request_within(timeout, self.ptr(), peer, spawn_atom_v, spec, context)
       .receive([&](const chain_actor& chain) { result = chain; },
-          [&](caf::error& error) { result = to_failure(std::move(error), "the node"); });
+          [&](const caf::error& error) { result = error_from_peer(error, "the node"); });
   if (!result)
     return result;
   auto remote = caf::actor_cast<caf::actor>(*result);

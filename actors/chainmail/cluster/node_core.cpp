@@ -1,5 +1,6 @@
 // How nodes meet, what they tell each other, and what happens when one is lost.
 #include <chainmail/caf/compat.hpp>
+#include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/node_core.hpp>
 #include <chainmail/cluster/remote_service.hpp>
 #include <chainmail/errors.hpp>
@@ -147,9 +148,10 @@ void node_core::greet(size_t index, const node_actor& gate) {
             compat::send(self_, gate, announce_atom_v, services());
           },
           [this, index](const caf::error& error) {
-            on_failure(index, error.category() == caf::type_id_v<errc>
-                                  ? sentence_of(error)
-                                  : to_string(seeds_[index].address) + " did not answer");
+            auto where = to_string(seeds_[index].address);
+            on_failure(index, error == caf::sec::request_timeout
+                                  ? where + " did not answer"
+                                  : sentence_of(error_from_peer(error, where.c_str())));
           });
 }
 
@@ -342,6 +344,7 @@ caf::actor node_core::find_service(
     const std::string& service_name, const std::string& kind, const service_search& how) {
   remote_service_options chosen;
   chosen.name = service_name;
+  chosen.kind = kind;
   chosen.is_repeatable = kind == "llm" || kind == "embedder";
   chosen.patience = how.patience;
   auto& added = watchers_.emplace_back(watcher{service_name, kind, how, {}});
@@ -364,6 +367,7 @@ node_actor node_core::peer_called(const std::string& peer_name) {
 caf::actor node_core::stand_for(const std::string& peer_name, const caf::actor& chain) {
   remote_service_options chosen;
   chosen.name = "a chain of " + peer_name;
+  chosen.kind = "chain";
   auto result = spawn_remote_service(self_->home_system(), chosen);
   watchers_.push_back({{}, {}, {}, result});
   compat::anon_send(result, announce_atom_v,

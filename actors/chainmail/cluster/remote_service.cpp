@@ -3,6 +3,7 @@
 #include <chainmail/caf/any_hub.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/cluster/least_loaded.hpp>
+#include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/remote_service.hpp>
 #include <chainmail/errors.hpp>
 
@@ -147,6 +148,8 @@ struct remote_service_state {
       tell_members(content);
       return caf::delegated<caf::message>{};
     }
+    if (auto error = check_message(options.kind, content))
+      return error;
     auto now = self->clock().now();
     call next;
     next.is_repeatable = options.is_repeatable && !content.match_element<stream_atom>(0);
@@ -293,7 +296,9 @@ struct remote_service_state {
         dispatch();
         return;
       }
-      reply = caf::make_message(to_failure(error, options.name.c_str()));
+      reply = caf::make_message(error_from_peer(error, options.name.c_str()));
+    } else if (auto error = check_answer(options.kind, reply)) {
+      reply = caf::make_message(std::move(error));
     }
     finish(number, std::move(reply));
     dispatch();

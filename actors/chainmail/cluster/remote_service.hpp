@@ -18,6 +18,8 @@ namespace chainmail {
 struct remote_service_options {
   /// Of the service, for sentences: "llm".
   std::string name;
+  /// Of its interface, as in service::kind.
+  std::string kind;
   /// Calls that were under way on a node that is lost are made again on another one: for services
   /// without side effects, LLMs and embedders. The provider may have been paid for the lost attempt.
   /// Otherwise they are answered with errc::unavailable. Streams are never made again.
@@ -34,6 +36,9 @@ struct remote_service_options {
 /// until there is room or their deadline passes. Members are monitored, because CAF never fails
 /// requests to a node that is gone: when one goes down, its calls are made again or answered. A call
 /// that was on three nodes that went down is answered with errc::unavailable.
+///
+/// What must not go to another node (check_message) is refused here, and answers are checked
+/// (check_answer) before they are believed.
 ///
 /// Members come by (announce_atom, service, std::string node) from this process; a capacity of 0
 /// means that nothing more goes there. Cancels go to where the calls are. Lives until it is told to

@@ -137,6 +137,8 @@ struct service_port_state {
     if (reply.match_elements<caf::error>())
       done.caller.deliver(
           cut_to_fit(to_failure(reply.get_as<caf::error>(0), options.name.c_str())));
+    else if (auto error = check_answer(options.kind, reply)) // the other node would not believe it
+      done.caller.deliver(std::move(error));
     else
       done.caller.deliver(std::move(reply));
   }
