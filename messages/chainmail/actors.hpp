@@ -60,6 +60,9 @@ using rate_limiter_actor = caf::typed_actor<
     // The same for several permits at once.
     caf::result<lease>(lease_atom, lease_demand, call_context),
     caf::result<void>(settle_atom, lease_report),
+    // To a holder of leases, from the limiter that gave them: its share is another one from now on.
+    // Answered once that is heeded.
+    caf::result<void>(share_atom, limiter_share),
     // Gives up waiting.
     caf::result<void>(cancel_atom, call_id), caf::result<limiter_status>(status_atom)>;
 

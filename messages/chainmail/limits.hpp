@@ -102,33 +102,62 @@ bool inspect(Inspector& f, permit_report& x) {
       f.field("retry_after", x.retry_after), f.field("limits", x.limits));
 }
 
+/// What a holder of leases may grant on its own when the limiter is lost: its part of the limits in
+/// force.
+struct limiter_share {
+  std::string key;
+  /// Among how many holders the limits are divided; 0 for no share.
+  uint32_t holders = 0;
+  /// 0 for no such limit. All of them 0: no limit is known, or none of one is left for each holder;
+  /// then nothing may be granted.
+  int64_t requests_per_minute = 0;
+  int64_t tokens_per_minute = 0;
+  uint64_t max_in_flight = 0;
+  /// How long after the loss it begins to flow: a burst may have been granted just before.
+  caf::timespan after{0};
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, limiter_share& x) {
+  return f.object(x).fields(f.field("key", x.key), f.field("holders", x.holders),
+      f.field("requests_per_minute", x.requests_per_minute),
+      f.field("tokens_per_minute", x.tokens_per_minute), f.field("max_in_flight", x.max_in_flight),
+      f.field("after", x.after));
+}
+
 /// Several permits of one tenant at once, for a limiter that serves the clients of another node.
 struct lease_demand {
   std::string key;
+  /// 0 asks for the share only, which is answered at once.
   uint32_t permits = 0;
   /// Of all of them together.
   int64_t tokens = 0;
+  /// limiter_share::holders of the share by which the asker granted on its own since it was told its
+  /// share last; 0 when it did not.
+  uint32_t holders = 0;
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, lease_demand& x) {
-  return f.object(x).fields(
-      f.field("key", x.key), f.field("permits", x.permits), f.field("tokens", x.tokens));
+  return f.object(x).fields(f.field("key", x.key), f.field("permits", x.permits),
+      f.field("tokens", x.tokens), f.field("holders", x.holders));
 }
 
-/// May be less than was asked for, but is at least one permit.
+/// May be less than was asked for, but is at least one permit, unless none was asked for.
 struct lease {
   uint64_t id = 0;
   uint32_t permits = 0;
   int64_t tokens = 0;
   /// After this, permits that were not used must not be.
   caf::timespan valid_for{0};
+  /// From now on.
+  limiter_share share = {};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, lease& x) {
   return f.object(x).fields(f.field("id", x.id), f.field("permits", x.permits),
-      f.field("tokens", x.tokens), f.field("valid_for", x.valid_for));
+      f.field("tokens", x.tokens), f.field("valid_for", x.valid_for), f.field("share", x.share));
 }
 
 /// What became of some of a lease's permits. A lease is over when all of them were reported.

@@ -45,6 +45,7 @@ rate_limiter_actor spawn_counting(
               return caller.delegate(to, lease_atom_v, std::move(what), std::move(context));
             },
             [self, to](settle_atom, const lease_report& x) { self->send(to, settle_atom_v, x); },
+            [](share_atom, const limiter_share&) {},
             [self, to](cancel_atom, const call_id& x) { self->send(to, cancel_atom_v, x); },
             [](status_atom) -> caf::result<limiter_status> { return limiter_status{}; },
         };
@@ -206,15 +207,17 @@ TEST_CASE("a caller of a node that goes down gives its permit back") {
   CHECK(waits->result);
 }
 
-TEST_CASE("callers hear when the central limiter goes down") {
-  fixture f{in_flight(1)};
+TEST_CASE("without a share, callers hear when the central limiter goes down") {
+  fixture f{in_flight(1), 2};
   CHECK(f.acquire()->result);
-  auto waits = f.acquire();
+  auto other = f.acquire(f.time.context(), 10, 1);
+  CHECK(other->pending());
   caf::anon_send_exit(f.proxy, caf::exit_reason::kill);
   f.time.settle();
-  CHECK(waits->error == errc::unavailable);
+  CHECK(other->error == errc::unavailable);
   CHECK(f.acquire()->error == errc::unavailable);
   f.time.advance(5s);
+  CHECK(f.acquire()->error == errc::unavailable);
 }
 
 TEST_CASE("a node's callers are refused what the central limiter refuses") {

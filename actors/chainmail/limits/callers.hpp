@@ -24,10 +24,15 @@ public:
   void add(uint64_t number, const call_id& id, const caf::strong_actor_ptr& holder) {
     if (id)
       waiting_.emplace(id, number);
+    watch(holder).insert(number);
+  }
+
+  /// Monitors an actor that need not have calls or permits.
+  std::unordered_set<uint64_t>& watch(const caf::strong_actor_ptr& holder) {
     auto [found, is_new] = numbers_.try_emplace(holder->address());
     if (is_new)
       self_->monitor(holder);
-    found->second.insert(number);
+    return found->second;
   }
 
   /// It can no longer be cancelled.

@@ -20,6 +20,12 @@ constexpr duration minute = std::chrono::minutes{1};
 /// that a limiter of another node does not ask for each of them alone.
 constexpr duration batch = std::chrono::milliseconds{20};
 
+/// Of parts that are thirds or tenths.
+constexpr double rounding = 1e-6;
+
+/// A holder of leases that is cut off may be granting on its own for so long before that is known.
+constexpr duration noticed_after = std::chrono::milliseconds{1'500};
+
 /// Limits that an endpoint speaks of are taken for a limit up to here.
 constexpr int64_t highest_learned = int64_t{1} << 40;
 
@@ -139,7 +145,8 @@ bool key_limiter::knows_limits() const {
 uint64_t key_limiter::free_places() const {
   auto most = std::numeric_limits<uint64_t>::max();
   if (configured_.max_in_flight)
-    most = *configured_.max_in_flight;
+    most = static_cast<uint64_t>(
+        (1 - set_apart_) * static_cast<double>(*configured_.max_in_flight) + rounding);
   else if (!knows_limits())
     most = concurrency_.limit();
   return most > in_flight_ ? most - in_flight_ : 0;
@@ -266,6 +273,65 @@ void key_limiter::learn(const provider_limits& said, time_point now) {
       said.request_limit, said.requests_left, said.requests_reset, now);
   learn_one(tokens_, token_period_, configured_.tokens_per_minute.has_value(), said.token_limit,
       said.tokens_left, said.tokens_reset, now);
+  apply_set_apart(now);
+}
+
+// -- sharing -------------------------------------------------------------------------------------
+
+void key_limiter::charge(const work& granted, uint64_t in_flight, time_point now) {
+  blocked_until_ = time_point::min();
+  if (requests_)
+    requests_->take(granted.requests, now);
+  if (tokens_)
+    tokens_->take(granted.tokens, now);
+  in_flight_ += in_flight;
+}
+
+bool key_limiter::set_apart(double part, time_point now) {
+  if (part == set_apart_)
+    return false;
+  set_apart_ = part;
+  blocked_until_ = time_point::min();
+  apply_set_apart(now);
+  return true;
+}
+
+void key_limiter::apply_set_apart(time_point now) {
+  for (auto* limit : {&requests_, &tokens_})
+    if (*limit)
+      (*limit)->reserve(set_apart_, noticed_after, now);
+}
+
+void key_limiter::hold_back_until(time_point when) {
+  blocked_until_ = time_point::min();
+  for (auto* limit : {&requests_, &tokens_})
+    if (*limit)
+      (*limit)->hold_back_until(when);
+}
+
+duration key_limiter::burst_time() const {
+  duration result{0};
+  for (const auto* limit : {&requests_, &tokens_})
+    if (*limit)
+      result = std::max(result, (*limit)->burst_time());
+  return result;
+}
+
+limiter_share key_limiter::share(uint32_t parts, time_point now) {
+  limiter_share result;
+  result.key = key_;
+  result.holders = parts;
+  auto all = status(now);
+  auto has_too_little = (requests_ && all.requests_per_minute < int64_t{parts}) ||
+                        (tokens_ && all.tokens_per_minute < int64_t{parts}) ||
+                        (all.max_in_flight > 0 && all.max_in_flight < parts);
+  if (parts == 0 || has_too_little)
+    return result;
+  result.requests_per_minute = all.requests_per_minute / int64_t{parts};
+  result.tokens_per_minute = all.tokens_per_minute / int64_t{parts};
+  result.max_in_flight = all.max_in_flight / parts;
+  result.after = burst_time();
+  return result;
 }
 
 // -- looking -------------------------------------------------------------------------------------

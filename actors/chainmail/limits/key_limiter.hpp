@@ -61,6 +61,22 @@ public:
   /// Granted requests whose holder is gone: they stay charged.
   void release(uint64_t requests);
 
+  /// Charges requests that were granted elsewhere, of which some are still in flight.
+  void charge(const work& granted, uint64_t in_flight, time_point now);
+
+  /// Sets a part of the limits apart, for holders of leases that may be using it unseen. False when it
+  /// was set apart before.
+  bool set_apart(double part, time_point now);
+
+  /// Grants nothing before, and no burst then.
+  void hold_back_until(time_point when);
+
+  /// In which all that may go at once flows in.
+  [[nodiscard]] duration burst_time() const;
+
+  /// One of so many parts of the limits in force.
+  [[nodiscard]] limiter_share share(uint32_t parts, time_point now);
+
   [[nodiscard]] size_t waiting() const { return queue_.size(); }
 
   /// True when forgetting it would change nothing.
@@ -82,6 +98,7 @@ private:
   [[nodiscard]] int64_t headroom() const;
   [[nodiscard]] bool knows_limits() const;
   void learn(const provider_limits& said, time_point now);
+  void apply_set_apart(time_point now);
 
   std::string key_;
   rate_limits configured_;
@@ -100,6 +117,8 @@ private:
   /// answers. Room for that much is kept free, up to a hundredth of the limit: the last call of a
   /// period may do so, too.
   int64_t headroom_ = 0;
+  /// From 0 to 1.
+  double set_apart_ = 0;
   /// Nothing can go before, as long as nothing happens.
   time_point blocked_until_ = time_point::min();
 };

@@ -165,6 +165,20 @@ void lease_pool::return_unused(time_point valid_until) {
   }
 }
 
+std::pair<uint64_t, int64_t> lease_pool::unused() const {
+  int64_t tokens = 0;
+  for (const auto& x : ready_)
+    tokens += held_.find(x.second)->second.tokens;
+  return {ready_permits_, tokens};
+}
+
+uint64_t lease_pool::in_flight() const {
+  uint64_t result = 0;
+  for (const auto& x : held_)
+    result += x.second.out;
+  return result;
+}
+
 lease_pool::time_point lease_pool::expires_at() const {
   return ready_.empty() ? time_point::max() : ready_.begin()->first;
 }

@@ -76,6 +76,12 @@ public:
   /// Permits that are too old to be used, or all unused ones, are reported as unused.
   void return_unused(time_point valid_until);
 
+  /// Permits that were not handed out yet, and their tokens.
+  [[nodiscard]] std::pair<uint64_t, int64_t> unused() const;
+
+  /// Permits that were, and are not settled.
+  [[nodiscard]] uint64_t in_flight() const;
+
   /// When the next unused permits become too old.
   [[nodiscard]] time_point expires_at() const;
 

@@ -4,6 +4,8 @@
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/errors.hpp>
 #include <chainmail/limits/callers.hpp>
+#include <chainmail/limits/fallback_limits.hpp>
+#include <chainmail/limits/known_shares.hpp>
 #include <chainmail/limits/lease_pool.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 
@@ -19,6 +21,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace chainmail {
 
@@ -35,16 +38,27 @@ constexpr int64_t most_tokens = int64_t{1} << 40;
 constexpr std::chrono::milliseconds report_every{50};
 constexpr size_t reports_together = 32;
 
+/// How often the central limiter is tried while it does not answer, and how long it is waited for.
+constexpr std::chrono::seconds retry_every{1};
+constexpr std::chrono::seconds retry_timeout{2};
+
+/// Reports that wait for it to come back; those beyond are lost.
+constexpr size_t most_late_reports = 10'000;
+
 caf::error central_is_gone() {
   return make_failure(errc::unavailable,
-      "the central rate limiter is gone, and with it the leave to send requests: connect to it "
-      "again and spawn a new leasing limiter");
+      "the central rate limiter is gone: connect to it again and spawn a new leasing limiter");
+}
+
+/// Whether an error means that the central limiter was not reached.
+bool is_loss(const caf::error& why) {
+  return why == errc::unavailable || why == errc::shut_down || why == errc::timed_out;
 }
 
 struct leasing_limiter_state {
   static constexpr const char* name = "chainmail.leasing_limiter";
 
-  /// A question to the central limiter that was not answered yet.
+  /// A question that was not answered yet: to the central limiter, or without an ID to the fallback.
   struct open_question {
     lease_pool::question what;
     call_id id;
@@ -54,6 +68,8 @@ struct leasing_limiter_state {
   struct pool_state {
     lease_pool pool;
     std::optional<open_question> asked;
+    /// Answers of the central limiter that may come, also to questions that were dropped.
+    size_t pending = 0;
   };
   /// By key and tenant.
   using pools_map = std::map<std::pair<std::string, std::string>, pool_state>;
@@ -103,6 +119,7 @@ struct leasing_limiter_state {
           if (central)
             compat::send(self, central, settle_atom_v, report);
         },
+        [this](share_atom, const limiter_share& share) { on_share(share); },
         [this](cancel_atom, const call_id& id) {
           for (auto number : who.waiting_as(id))
             refuse(
@@ -111,8 +128,8 @@ struct leasing_limiter_state {
             compat::send(self, central, cancel_atom_v, id);
         },
         [this](status_atom) -> caf::result<limiter_status> {
-          if (!central)
-            return central_is_gone();
+          if (fallback)
+            return fallback->status(self->clock().now());
           auto caller = self->make_response_promise<limiter_status>();
           return caller.delegate(central, status_atom_v);
         },
@@ -128,8 +145,6 @@ struct leasing_limiter_state {
   caf::result<permit> wait(const demand& what, const call_context& context) {
     auto now = self->clock().now();
     auto holder = self->current_sender();
-    if (!central)
-      return central_is_gone();
     if (!holder)
       return make_failure(errc::invalid_input,
           "a permit must have a holder: send a request from an actor that waits for the answer");
@@ -160,7 +175,9 @@ struct leasing_limiter_state {
     of->second.pool.push({number, context.priority, what.is_retry,
                              std::clamp<int64_t>(what.tokens, 1, most_tokens), context.due.at},
         now);
+    shares.on_use(what.key, now);
     serve(of);
+    answer_from_fallback(what.key);
     return caller;
   }
 
@@ -195,39 +212,40 @@ struct leasing_limiter_state {
     }
     if (of->second.asked)
       withdraw(of);
-    else if (auto what = pool.wants(self->clock().now()))
-      ask(of, std::move(*what));
+    if (!of->second.asked)
+      if (auto what = pool.wants(self->clock().now()))
+        ask(of, std::move(*what));
     timer.at(pool.expires_at());
   }
 
   // -- asking ----------------------------------------------------------------------------
 
   void ask(pools_map::pointer of, lease_pool::question what) {
-    if (!central)
+    const auto& [key, tenant] = of->first;
+    if (fallback) {
+      if (what.calls.empty())
+        return; // no stock of what is scarce
+      fallback->ask(key, tenant, what, self->clock().now());
+      of->second.asked = open_question{std::move(what), {}};
       return;
+    }
     call_context context;
     context.id = call_id::make();
     context.due.at = what.due;
-    context.tenant = of->first.second;
+    context.tenant = tenant;
     context.priority = what.priority;
-    lease_demand wanted{of->first.first, what.permits, what.tokens};
+    lease_demand wanted{key, what.permits, what.tokens, shares.claimed(key)};
     of->second.asked = open_question{std::move(what), context.id};
-    compat::request(self, central, lease_atom_v, std::move(wanted), std::move(context))
-        .then(
-            [this, of](const lease& got) {
-              if (!central)
-                return; // and the pool with it
-              of->second.asked.reset();
-              of->second.pool.add(got, self->clock().now());
-              serve(of);
-            },
-            [this, of](const caf::error& why) { on_refused(of, why); });
+    ++of->second.pending;
+    compat::request(self, central, lease_atom_v, std::move(wanted), context)
+        .then([this, of, id = context.id](const lease& got) { on_lease(of, id, got); },
+            [this, of, id = context.id](const caf::error& why) { on_refused(of, id, why); });
   }
 
   /// Takes a question back that is for nobody any more, or that has to be asked more urgently.
   void withdraw(pools_map::pointer of) {
     auto& asked = of->second.asked;
-    if (!asked || asked->is_cancelled || !central)
+    if (!asked || asked->is_cancelled)
       return;
     const auto& pool = of->second.pool;
     auto is_stock = asked->what.calls.empty();
@@ -235,40 +253,153 @@ struct leasing_limiter_state {
         pool.waiting() == 0 ? !is_stock : is_stock || pool.first_priority() > asked->what.priority;
     if (!is_wrong)
       return;
-    asked->is_cancelled = true;
-    compat::send(self, central, cancel_atom_v, asked->id);
+    if (fallback) {
+      fallback->give_up(of->first.first, of->first.second);
+      asked.reset();
+    } else {
+      asked->is_cancelled = true;
+      compat::send(self, central, cancel_atom_v, asked->id);
+    }
   }
 
-  void on_refused(pools_map::pointer of, const caf::error& why) {
+  void on_lease(pools_map::pointer of, const call_id& id, const lease& got) {
+    auto now = self->clock().now();
+    --of->second.pending;
+    if (of->second.asked && of->second.asked->id == id)
+      of->second.asked.reset();
+    of->second.pool.add(got, now);
+    on_share(got.share);
+    serve(of);
+  }
+
+  void on_refused(pools_map::pointer of, const call_id& id, const caf::error& why) {
+    --of->second.pending;
+    if (!of->second.asked || of->second.asked->id != id)
+      return; // it was dropped
     auto error = to_failure(why, "the central rate limiter");
-    if (central && error == errc::shut_down)
-      on_central_down();
-    if (!central)
-      return; // and the pool with it
+    if (is_loss(error))
+      fall_back(of->first.first);
+    else
+      refuse_all(of, error);
+  }
+
+  /// A question was answered by an error.
+  void refuse_all(pools_map::pointer of, const caf::error& why) {
     auto asked = std::exchange(of->second.asked, std::nullopt);
-    if (error == errc::invalid_input)
-      refuse(asked->what.largest, error);
-    else if (error != errc::cancelled)
+    if (why == errc::invalid_input)
+      refuse(asked->what.largest, why);
+    else if (why != errc::cancelled)
       for (auto number : asked->what.calls)
-        refuse(number, error);
+        refuse(number, why);
     // A stock that cannot be had is asked for when the next caller comes.
     if (of->second.pool.waiting() > 0)
       serve(of);
   }
 
+  // -- without the central limiter -------------------------------------------------------
+
+  void fall_back(const std::string& key) {
+    if (fallback)
+      return;
+    auto now = self->clock().now();
+    fallback.emplace(shares.claim(now), now);
+    retry_key = key;
+    retry_at = now + retry_every;
+    timer.at(retry_at);
+    for (auto& [key_and_tenant, state] : pools) {
+      state.pool.return_unused(now);
+      for (const auto& report : state.pool.take_reports())
+        keep(report);
+      auto [permits_left, tokens_left] = state.pool.unused();
+      fallback->charge(key_and_tenant.first, {static_cast<int64_t>(permits_left), tokens_left},
+          permits_left + state.pool.in_flight(), now);
+      if (state.asked && central)
+        compat::send(self, central, cancel_atom_v, state.asked->id);
+      state.asked.reset();
+    }
+    serve_all();
+  }
+
+  /// The central limiter answers.
+  void come_back() {
+    if (!fallback || !central)
+      return;
+    fallback.reset();
+    for (auto& [key_and_tenant, state] : pools)
+      state.asked.reset();
+    for (const auto& report : std::exchange(late_reports, {}))
+      compat::send(self, central, settle_atom_v, report);
+    for (const auto& key : shares.claimed_keys())
+      ask_for_share(key);
+    serve_all();
+  }
+
+  void serve_all() {
+    for (auto& of : pools)
+      serve(&of);
+    answer_all();
+  }
+
+  void answer_all() {
+    if (fallback)
+      for (auto& of : pools)
+        answer_from_fallback(of.first.first);
+  }
+
+  void answer_from_fallback(const std::string& key) {
+    if (!fallback)
+      return;
+    auto now = self->clock().now();
+    while (auto got = fallback->next(key, now)) {
+      auto* of = &*pools.find({key, got->tenant});
+      if (got->refusal) {
+        refuse_all(of, got->refusal);
+      } else {
+        of->second.asked.reset();
+        of->second.pool.add(got->granted, now);
+        serve(of);
+      }
+    }
+    timer.at(fallback->next_at(key));
+  }
+
+  void retry() {
+    is_retrying = true;
+    ask_for_share(retry_key);
+  }
+
+  /// A question that is answered at once, by whoever answers at all.
+  void ask_for_share(const std::string& key) {
+    lease_demand what{key, 0, 0, shares.claimed(key)};
+    compat::request_within(
+        retry_timeout, self, central, lease_atom_v, std::move(what), call_context{})
+        .then([this](const lease& got) { on_share(got.share); },
+            [this, key](const caf::error& why) {
+              is_retrying = false;
+              if (is_loss(to_failure(why, "the central rate limiter")))
+                on_no_answer(key);
+              else
+                come_back();
+            });
+  }
+
+  void on_share(const limiter_share& share) {
+    is_retrying = false;
+    shares.tell(share, self->clock().now());
+    timer.at(shares.due_at());
+    come_back();
+  }
+
+  void on_no_answer(const std::string& key) {
+    if (fallback)
+      timer.at(retry_at = self->clock().now() + retry_every);
+    else
+      fall_back(key);
+  }
+
   void on_central_down() {
     central = nullptr;
-    auto left = std::move(waiting);
-    waiting.clear();
-    pools.clear();
-    permits.clear();
-    unreported = 0;
-    for (auto& [number, call] : left) {
-      who.stop_waiting(number, call.id);
-      who.forget(number, call.holder);
-      call.caller.deliver(central_is_gone());
-    }
-    while_waiting = nullptr;
+    fall_back({});
   }
 
   // -- settling --------------------------------------------------------------------------
@@ -295,11 +426,25 @@ struct leasing_limiter_state {
   void tell() {
     unreported = 0;
     for (auto i = pools.begin(); i != pools.end();) {
-      for (const auto& report : i->second.pool.take_reports())
-        compat::send(self, central, settle_atom_v, report);
-      auto is_idle = i->second.pool.is_empty() && !i->second.asked;
+      const auto& [key, tenant] = i->first;
+      for (const auto& report : i->second.pool.take_reports()) {
+        if (fallback)
+          fallback->settle(key, tenant, report, self->clock().now());
+        if (!fallback)
+          compat::send(self, central, settle_atom_v, report);
+        else if (!fallback->owns(report.id))
+          keep(report);
+      }
+      auto is_idle = i->second.pool.is_empty() && !i->second.asked && i->second.pending == 0;
       i = is_idle && pools.size() > most_idle_pools ? pools.erase(i) : std::next(i);
     }
+    answer_all();
+  }
+
+  /// A report for the central limiter, when it comes back.
+  void keep(const lease_report& report) {
+    if (central && late_reports.size() < most_late_reports)
+      late_reports.push_back(report);
   }
 
   void on_alarm() {
@@ -309,13 +454,22 @@ struct leasing_limiter_state {
                           "the deadline passed while the request waited for a lease of the central "
                           "rate limiter"));
     timer.at(dues.next());
-    if (!central)
-      return;
     for (auto& [key_and_tenant, state] : pools) {
       state.pool.return_unused(now);
       timer.at(state.pool.expires_at());
     }
     tell();
+    if (fallback && central && !is_retrying) {
+      if (retry_at <= now)
+        retry();
+      else
+        timer.at(retry_at);
+    }
+    if (!fallback && shares.due_at() <= now)
+      for (const auto& key : shares.take_due(now))
+        ask_for_share(key);
+    if (!fallback)
+      timer.at(shares.due_at());
   }
 
   void on_holder_down(const caf::actor_addr& gone) {
@@ -337,6 +491,14 @@ struct leasing_limiter_state {
   callers who{self};
   deadline_heap<uint64_t> dues;
   size_t unreported = 0;
+  known_shares shares;
+  /// While the central limiter does not answer.
+  std::optional<fallback_limits> fallback;
+  std::vector<lease_report> late_reports;
+  /// Of what to ask to see whether it answers again, and when.
+  std::string retry_key;
+  time_point retry_at = time_point::max();
+  bool is_retrying = false;
   /// Reports on permits of a limiter that was there before must meet nothing here.
   uint64_t next_number = call_id::make().root;
   /// Callers that wait outlive the last handle.

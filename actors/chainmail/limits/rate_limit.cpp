@@ -20,11 +20,53 @@ rate_limit::rate_limit(int64_t limit, duration period, std::optional<int64_t> bu
     window_(limit, counted_period_, now) {
 }
 
+void rate_limit::accrue(time_point now) {
+  if (reserved_ <= 0)
+    return;
+  // After a rest, bit by bit: all at once would be a debt.
+  constexpr duration step = std::chrono::milliseconds{100};
+  constexpr int most_steps = 1'000;
+  auto each = std::max(step, (now - accrued_at_) / most_steps);
+  while (accrued_at_ < now) {
+    auto until = std::min(accrued_at_ + each, now);
+    owed_ += reserved_ * static_cast<double>(limit()) *
+             (static_cast<double>((until - accrued_at_).count()) /
+                 static_cast<double>(counted_period_.count()));
+    accrued_at_ = until;
+    if (auto whole = static_cast<int64_t>(owed_); whole > 0) {
+      bucket_.take(whole, until);
+      window_.take(whole, until);
+      owed_ -= static_cast<double>(whole);
+    }
+  }
+}
+
+void rate_limit::reserve(double part, duration noticed_after, time_point now) {
+  accrue(now);
+  accrued_at_ = now;
+  if (part > reserved_)
+    owed_ += (part - reserved_) * static_cast<double>(flow(noticed_after));
+  reserved_ = part;
+}
+
+int64_t rate_limit::used(time_point now) {
+  accrue(now);
+  return window_.used(now);
+}
+
 rate_limit::time_point rate_limit::ready_at(int64_t cost, time_point now) {
-  return std::max({now, bucket_.ready_at(cost), window_.ready_at(cost, now)});
+  accrue(now);
+  auto at = bucket_.ready_at(cost);
+  // What is reserved goes on being charged meanwhile.
+  constexpr double least_left = 0.05;
+  if (at > now && reserved_ > 0)
+    at = now + duration{static_cast<duration::rep>(
+                   static_cast<double>((at - now).count()) / std::max(1 - reserved_, least_left))};
+  return std::max({now, at, window_.ready_at(cost, now)});
 }
 
 rate_limit::time_point rate_limit::done_at(int64_t work, time_point now) {
+  accrue(now);
   // What is over the limit cannot end before a period after the rest did.
   constexpr int64_t most = 1'000'000;
   auto periods = (std::max<int64_t>(work, 1) - 1) / limit();

@@ -26,7 +26,7 @@ public:
   /// As the endpoint counts it.
   [[nodiscard]] duration period() const { return period_; }
 
-  [[nodiscard]] int64_t used(time_point now) { return window_.used(now); }
+  [[nodiscard]] int64_t used(time_point now);
 
   /// The earliest time at which the cost fits, if nothing more is taken: `now` when it does already,
   /// and time_point::max() when it is over the limit.
@@ -47,15 +47,32 @@ public:
   /// Undoes a part of what was taken at a time.
   void give_back(int64_t cost, time_point taken_at);
 
+  /// Charges a part of the limit as it flows, for somebody who may be using it unseen, until another
+  /// part is set. `noticed_after` is how long that went on before.
+  void reserve(double part, duration noticed_after, time_point now);
+
+  /// Grants nothing before, and no burst then.
+  void hold_back_until(time_point when) { bucket_.empty_until(when); }
+
+  /// In which what may go at once flows in.
+  [[nodiscard]] duration burst_time() const { return bucket_.burst_time(); }
+
   /// What an endpoint said: so much is left, all is there again after `reset`. What it counts beyond
   /// 2 % of the limit more than is counted here was used by others.
   void learn_left(int64_t left, std::optional<duration> reset, time_point now);
 
 private:
+  /// Charges what is reserved up to now.
+  void accrue(time_point now);
+
   duration period_;
   duration counted_period_;
   token_bucket bucket_;
   sliding_window window_;
+  double reserved_ = 0;
+  /// Of what is reserved, less than one.
+  double owed_ = 0;
+  time_point accrued_at_ = time_point::min();
 };
 
 } // namespace chainmail

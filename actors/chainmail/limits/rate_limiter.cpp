@@ -5,6 +5,8 @@
 #include <chainmail/errors.hpp>
 #include <chainmail/limits/callers.hpp>
 #include <chainmail/limits/key_limiter.hpp>
+#include <chainmail/limits/lease_holders.hpp>
+#include <chainmail/limits/lease_shares.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 #include <chainmail/prompts/utf8.hpp>
 
@@ -65,6 +67,7 @@ struct rate_limiter_state {
 
   struct key_state {
     key_limiter limiter;
+    lease_shares shares = {};
     time_point wakes_at = time_point::max();
   };
   using keys_map = std::unordered_map<std::string, key_state>;
@@ -92,7 +95,9 @@ struct rate_limiter_state {
   rate_limiter_actor::behavior_type make_behavior() {
     self->set_down_handler([this](const caf::down_msg& down) { on_holder_down(down.source); });
     return {
-        [this](acquire_atom, demand& what, call_context& context) {
+        [this](acquire_atom, demand& what, call_context& context) -> caf::result<permit> {
+          if (auto error = refuse_unfit(what.key, context.tenant))
+            return error;
           return wait<permit>(what.key, {1, std::clamp<int64_t>(what.tokens, 1, most_tokens)},
               what.is_retry, context);
         },
@@ -101,8 +106,11 @@ struct rate_limiter_state {
             settle(found, to_lease_report(id, found->second.tokens, report));
         },
         [this](lease_atom, lease_demand& what, call_context& context) -> caf::result<lease> {
+          if (auto error = refuse_unfit(what.key, context.tenant))
+            return error;
+          auto share = note_holder(what);
           if (what.permits == 0)
-            return make_failure(errc::invalid_input, "a lease must be of at least one permit");
+            return lease{0, 0, 0, {}, std::move(share)};
           auto count = std::min(what.permits, most_leased);
           return wait<lease>(what.key,
               {count, std::clamp<int64_t>(what.tokens, count, most_tokens)}, false, context);
@@ -111,6 +119,7 @@ struct rate_limiter_state {
           if (auto found = permits.find(report.id); found != permits.end())
             settle(found, report);
         },
+        [](share_atom, const limiter_share&) {},
         [this](cancel_atom, const call_id& id) { cancel(id); },
         [this](status_atom) { return status(); },
     };
@@ -122,18 +131,22 @@ struct rate_limiter_state {
     return [this](uint64_t id) { return waiting.contains(id); };
   }
 
+  caf::error refuse_unfit(const std::string& key, const std::string& tenant) {
+    if (!self->current_sender())
+      return make_failure(errc::invalid_input,
+          "a permit must have a holder: send a request from an actor that waits for the answer");
+    if (key.size() > longest_name || tenant.size() > longest_name)
+      return make_failure(errc::invalid_input,
+          "the key or the tenant of a request has more than " + std::to_string(longest_name) +
+              " bytes: name the endpoint and the model, not the request");
+    return {};
+  }
+
   template <class Grant>
   caf::result<Grant> wait(
       const std::string& key, work wanted, bool is_retry, call_context& context) {
     auto now = self->clock().now();
     auto holder = self->current_sender();
-    if (!holder)
-      return make_failure(errc::invalid_input,
-          "a permit must have a holder: send a request from an actor that waits for the answer");
-    if (key.size() > longest_name || context.tenant.size() > longest_name)
-      return make_failure(errc::invalid_input,
-          "the key or the tenant of a request has more than " + std::to_string(longest_name) +
-              " bytes: name the endpoint and the model, not the request");
     if (context.due.has_passed(now))
       return make_failure(
           errc::rate_limited, "the deadline had passed before a permit was asked for");
@@ -187,7 +200,8 @@ struct rate_limiter_state {
       one->deliver(permit{next.id});
     else
       std::get<caf::typed_response_promise<lease>>(call.caller)
-          .deliver(lease{next.id, static_cast<uint32_t>(count), next.granted.tokens, lease_time});
+          .deliver(lease{next.id, static_cast<uint32_t>(count), next.granted.tokens, lease_time,
+              share_of(call.key, call.holder, now)});
   }
 
   using waiting_map = std::unordered_map<uint64_t, waiting_call>;
@@ -233,6 +247,11 @@ struct rate_limiter_state {
     while (auto id = dues.pop_due(now, is_waiting()))
       give_up(*id, errc::rate_limited,
           "the deadline passed while the request waited for its turn within the limits of ");
+    if (shares_due <= now) {
+      shares_due = time_point::max();
+      for (auto& key : keys)
+        share_out(&key, now);
+    }
     while (!wakes.empty() && wakes.begin()->first <= now) {
       auto* key = wakes.begin()->second;
       key->second.wakes_at = time_point::max();
@@ -254,6 +273,7 @@ struct rate_limiter_state {
     if (!wakes.empty())
       timer.at(wakes.begin()->first);
     timer.at(dues.next());
+    timer.at(shares_due);
   }
 
   // -- settling --------------------------------------------------------------------------
@@ -293,7 +313,54 @@ struct rate_limiter_state {
       } else {
         give_up(id, errc::cancelled, "the caller went down while it waited for a permit of ");
       }
+    if (auto number = holders.take(gone)) {
+      auto now = self->clock().now();
+      for (auto& key : keys) {
+        key.second.shares.on_loss(number, now);
+        share_out(&key, now);
+      }
+    }
     pump_due();
+  }
+
+  /// Counts who asks for a lease. The result is what it may grant on its own from now on.
+  limiter_share note_holder(const lease_demand& what) {
+    auto now = self->clock().now();
+    auto* key = state_of(what.key, now);
+    if (key == nullptr)
+      return {};
+    const auto& holder = self->current_sender();
+    who.watch(holder);
+    auto& [limiter, shares, wakes_at] = key->second;
+    if (shares.on_demand(holders.add(holder->address()), what.holders, now))
+      // A burst of the limiter that was lost may have gone out just before.
+      limiter.hold_back_until(now + limiter.burst_time());
+    share_out(key, now);
+    pump_due();
+    return share_of(key, holder->address(), now);
+  }
+
+  limiter_share share_of(keys_map::pointer key, const caf::actor_addr& holder, time_point now) {
+    return key->second.limiter.share(key->second.shares.parts_of(holders.number_of(holder)), now);
+  }
+
+  /// Tells holders of a key what changed for them.
+  void share_out(keys_map::pointer key, time_point now) {
+    auto& [limiter, shares, wakes_at] = key->second;
+    for (const auto& notice : shares.take_notices(now))
+      holders.tell(notice.holder, limiter.share(notice.parts, now),
+          [this, name = key->first, holder = notice.holder] {
+            auto found = keys.find(name);
+            if (found == keys.end())
+              return;
+            found->second.shares.on_confirmed(holder);
+            share_out(&*found, self->clock().now());
+            pump_due();
+          });
+    if (limiter.set_apart(shares.reserved(), now))
+      wakes_due.insert(key);
+    shares_due = std::min(shares_due, shares.next_at());
+    timer.at(shares_due);
   }
 
   // -- keys ------------------------------------------------------------------------------
@@ -316,7 +383,8 @@ struct rate_limiter_state {
     next_forgetting = now + std::chrono::seconds{1};
     auto before = keys.size();
     for (auto i = keys.begin(); i != keys.end();)
-      i = i->second.limiter.is_idle(now) ? keys.erase(i) : std::next(i);
+      i = i->second.shares.is_empty() && i->second.limiter.is_idle(now) ? keys.erase(i)
+                                                                        : std::next(i);
     return keys.size() < before;
   }
 
@@ -334,6 +402,9 @@ struct rate_limiter_state {
   waiting_map waiting;
   permits_map permits;
   callers who{self};
+  lease_holders holders{self};
+  /// When a holder or a reservation of any key becomes too old.
+  time_point shares_due = time_point::max();
   deadline_heap<uint64_t> dues;
   std::set<std::pair<time_point, keys_map::pointer>> wakes;
   std::set<keys_map::pointer> wakes_due;

@@ -37,6 +37,10 @@ void token_bucket::give_back(int64_t cost) {
     full_at_ -= time_of(cost);
 }
 
+void token_bucket::empty_until(time_point when) {
+  full_at_ = std::max(full_at_, when + time_of(burst_));
+}
+
 int64_t token_bucket::room(time_point now) const {
   if (full_at_ <= now)
     return burst_;

@@ -29,6 +29,12 @@ public:
   /// Undoes a part of what was taken. What is over the burst is lost.
   void give_back(int64_t cost);
 
+  /// Empties it until then: what flows in before is lost.
+  void empty_until(time_point when);
+
+  /// In which a full burst flows in.
+  [[nodiscard]] duration burst_time() const { return time_of(burst_); }
+
   /// What may be taken now without debt.
   [[nodiscard]] int64_t room(time_point now) const;
 

@@ -1,0 +1,116 @@
+// Parts of a whole that is never given out twice.
+#include <chainmail/limits/lease_shares.hpp>
+
+#include <algorithm>
+
+namespace chainmail {
+
+namespace {
+
+double part_of(uint32_t parts) {
+  return parts == 0 ? 0 : 1.0 / parts;
+}
+
+} // namespace
+
+uint32_t lease_shares::count() const {
+  auto staying =
+      std::ranges::count_if(holders_, [](const auto& x) { return !x.second.is_leaving; });
+  return static_cast<uint32_t>(staying) + static_cast<uint32_t>(reservations_.size());
+}
+
+bool lease_shares::on_demand(uint64_t holder, uint32_t claimed, time_point now) {
+  forget_old(now);
+  claimed = std::min(claimed, most_holders);
+  auto found = holders_.find(holder);
+  if (found == holders_.end()) {
+    if (!reservations_.empty())
+      reservations_.erase(reservations_.begin());
+    else if (holders_.size() >= most_holders)
+      return false;
+    found = holders_.emplace(holder, holder_state{now, part_of(claimed), claimed}).first;
+  }
+  found->second.asked_at = now;
+  found->second.is_leaving = false;
+  auto known = count();
+  if (claimed <= known)
+    return false;
+  reservations_.insert(
+      reservations_.end(), claimed - known, {now + reserved_for, part_of(claimed)});
+  return true;
+}
+
+void lease_shares::on_loss(uint64_t holder, time_point now) {
+  auto lost = holders_.extract(holder);
+  if (lost && lost.mapped().believed > 0)
+    reservations_.push_back({now + reserved_for, lost.mapped().believed});
+}
+
+void lease_shares::on_confirmed(uint64_t holder) {
+  auto found = holders_.find(holder);
+  if (found == holders_.end() || found->second.unconfirmed == 0 || --found->second.unconfirmed > 0)
+    return;
+  found->second.believed = part_of(found->second.told);
+  if (found->second.is_leaving && found->second.told == 0)
+    holders_.erase(found);
+}
+
+void lease_shares::forget_old(time_point now) {
+  std::erase_if(reservations_, [now](const reservation& x) { return x.until <= now; });
+  for (auto i = holders_.begin(); i != holders_.end();) {
+    auto& x = i->second;
+    if (x.asked_at + counted_for <= now)
+      x.is_leaving = true;
+    i = x.is_leaving && x.believed <= 0 ? holders_.erase(i) : std::next(i);
+  }
+}
+
+std::vector<lease_shares::notice> lease_shares::take_notices(time_point now) {
+  forget_old(now);
+  std::vector<notice> result;
+  auto parts = count();
+  auto sum = reserved();
+  for (const auto& [holder, x] : holders_)
+    sum += x.believed;
+  constexpr double rounding = 1e-9;
+  for (auto& [holder, x] : holders_) {
+    auto wanted = x.is_leaving ? 0 : parts;
+    if (x.told == wanted)
+      continue;
+    auto more = part_of(wanted) - x.believed;
+    if (more > 0) {
+      if (sum + more > 1 + rounding)
+        continue;
+      sum += more;
+      x.believed += more;
+    }
+    x.told = wanted;
+    ++x.unconfirmed;
+    result.push_back({holder, wanted});
+  }
+  return result;
+}
+
+uint32_t lease_shares::parts_of(uint64_t holder) const {
+  auto found = holders_.find(holder);
+  return found == holders_.end() ? 0 : found->second.told;
+}
+
+double lease_shares::reserved() const {
+  double sum = 0;
+  for (const auto& x : reservations_)
+    sum += x.part;
+  return std::min(sum, 1.0);
+}
+
+lease_shares::time_point lease_shares::next_at() const {
+  auto result = time_point::max();
+  for (const auto& [holder, x] : holders_)
+    if (!x.is_leaving)
+      result = std::min(result, x.asked_at + counted_for);
+  for (const auto& x : reservations_)
+    result = std::min(result, x.until);
+  return result;
+}
+
+} // namespace chainmail
