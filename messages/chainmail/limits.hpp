@@ -106,6 +106,8 @@ bool inspect(Inspector& f, permit_report& x) {
 /// force.
 struct limiter_share {
   std::string key;
+  /// Which limiter told it: one that was started anew has another number.
+  uint64_t limiter = 0;
   /// Among how many holders the limits are divided; 0 for no share.
   uint32_t holders = 0;
   /// 0 for no such limit. All of them 0: no limit is known, or none of one is left for each holder;
@@ -119,8 +121,8 @@ struct limiter_share {
 
 template <class Inspector>
 bool inspect(Inspector& f, limiter_share& x) {
-  return f.object(x).fields(f.field("key", x.key), f.field("holders", x.holders),
-      f.field("requests_per_minute", x.requests_per_minute),
+  return f.object(x).fields(f.field("key", x.key), f.field("limiter", x.limiter),
+      f.field("holders", x.holders), f.field("requests_per_minute", x.requests_per_minute),
       f.field("tokens_per_minute", x.tokens_per_minute), f.field("max_in_flight", x.max_in_flight),
       f.field("after", x.after));
 }
@@ -132,15 +134,15 @@ struct lease_demand {
   uint32_t permits = 0;
   /// Of all of them together.
   int64_t tokens = 0;
-  /// limiter_share::holders of the share by which the asker granted on its own since it was told its
-  /// share last; 0 when it did not.
+  /// Of the share that the asker has, by which it may have granted on its own; 0 for none.
+  uint64_t limiter = 0;
   uint32_t holders = 0;
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, lease_demand& x) {
   return f.object(x).fields(f.field("key", x.key), f.field("permits", x.permits),
-      f.field("tokens", x.tokens), f.field("holders", x.holders));
+      f.field("tokens", x.tokens), f.field("limiter", x.limiter), f.field("holders", x.holders));
 }
 
 /// May be less than was asked for, but is at least one permit, unless none was asked for.

@@ -14,7 +14,7 @@ using time_point = fallback_limits::time_point;
 constexpr time_point start{1h};
 
 limiter_share share_of(int64_t requests, int64_t tokens = 0, uint64_t in_flight = 0) {
-  return {"key", 3, requests, tokens, in_flight, 1s};
+  return {"key", 7, 3, requests, tokens, in_flight, 1s};
 }
 
 lease_pool::question question(uint32_t permits, int64_t tokens_each = 1) {

@@ -14,7 +14,7 @@ using time_point = known_shares::time_point;
 constexpr time_point start{1h};
 
 limiter_share share_of(const std::string& key, uint32_t holders) {
-  return {key, holders, 100, 0, 0, 1s};
+  return {key, 7, holders, 100, 0, 0, 1s};
 }
 
 } // namespace
@@ -23,17 +23,28 @@ TEST_CASE("shares are claimed when the limiter is lost, until they are told agai
   known_shares shares;
   shares.tell(share_of("a", 3), start);
   shares.tell(share_of("b", 2), start);
-  CHECK(shares.claimed("a") == 0);
+  CHECK(shares.claimed_keys().empty());
   auto good = shares.claim(start + 1s);
   REQUIRE(good.size() == 2);
   CHECK(good[0].key == "a");
   CHECK(good[0].requests_per_minute == 100);
-  CHECK(shares.claimed("a") == 3);
-  CHECK(shares.claimed("b") == 2);
-  CHECK(shares.claimed("c") == 0);
   shares.tell(share_of("a", 4), start + 2s);
-  CHECK(shares.claimed("a") == 0);
   CHECK(shares.claimed_keys() == std::vector<std::string>{"b"});
+}
+
+TEST_CASE("a question says which share is there") {
+  known_shares shares;
+  shares.tell(share_of("a", 3), start);
+  auto asked = shares.question("a", 5, 50, start + 59s);
+  CHECK(asked.key == "a");
+  CHECK(asked.permits == 5);
+  CHECK(asked.tokens == 50);
+  CHECK(asked.limiter == 7);
+  CHECK(asked.holders == 3);
+  CHECK(shares.question("a", 5, 50, start + 60s).holders == 0);
+  CHECK(shares.question("b", 5, 50, start).holders == 0);
+  shares.claim(start + 59s);
+  CHECK(shares.question("a", 0, 0, start + 10min).holders == 3);
 }
 
 TEST_CASE("a share that was taken away, or not told for a minute, is none") {
@@ -43,7 +54,6 @@ TEST_CASE("a share that was taken away, or not told for a minute, is none") {
   shares.tell(share_of("b", 0), start);
   CHECK(shares.claim(start + 59s).size() == 1);
   CHECK(shares.claim(start + 60s).empty());
-  CHECK(shares.claimed("a") == 0);
 }
 
 TEST_CASE("shares of keys in use are asked for every thirty seconds, others forgotten") {

@@ -15,6 +15,7 @@ namespace {
 
 using time_point = lease_shares::time_point;
 constexpr time_point start{1h};
+constexpr lease_shares::claim a_third{3, true};
 
 /// Sends what has to be told, and has it heeded at once.
 void tell(lease_shares& shares, time_point now = start) {
@@ -33,7 +34,7 @@ TEST_CASE("each holder has its part of the whole") {
   lease_shares shares;
   CHECK(shares.is_empty());
   for (uint64_t holder = 1; holder <= 3; ++holder) {
-    CHECK_FALSE(shares.on_demand(holder, 0, start));
+    CHECK_FALSE(shares.on_demand(holder, {}, start));
     tell(shares);
     for (uint64_t other = 1; other <= holder; ++other)
       CHECK(shares.parts_of(other) == holder);
@@ -43,9 +44,9 @@ TEST_CASE("each holder has its part of the whole") {
 
 TEST_CASE("a new holder has no share before the others heed theirs") {
   lease_shares shares;
-  shares.on_demand(1, 0, start);
+  shares.on_demand(1, {}, start);
   tell(shares);
-  shares.on_demand(2, 0, start);
+  shares.on_demand(2, {}, start);
   auto told = shares.take_notices(start);
   REQUIRE(told.size() == 1);
   CHECK(told[0].holder == 1);
@@ -60,13 +61,13 @@ TEST_CASE("a new holder has no share before the others heed theirs") {
 
 TEST_CASE("a holder is believed to heed the last of several notices only") {
   lease_shares shares;
-  shares.on_demand(1, 0, start);
+  shares.on_demand(1, {}, start);
   tell(shares);
-  shares.on_demand(2, 0, start);
+  shares.on_demand(2, {}, start);
   CHECK(shares.take_notices(start).size() == 1); // 1 has a half
   shares.on_loss(2, start);
   CHECK(shares.take_notices(start).size() == 1); // 1 has all again
-  shares.on_demand(3, 0, start);
+  shares.on_demand(3, {}, start);
   CHECK(shares.take_notices(start).size() == 1); // 1 has a half
   shares.on_confirmed(1);
   CHECK(shares.take_notices(start).empty());
@@ -80,7 +81,7 @@ TEST_CASE("a holder is believed to heed the last of several notices only") {
 TEST_CASE("the share of a lost holder is reserved for a minute, then goes to the others") {
   lease_shares shares;
   for (uint64_t holder = 1; holder <= 3; ++holder)
-    shares.on_demand(holder, 0, start);
+    shares.on_demand(holder, {}, start);
   tell(shares);
   shares.on_loss(3, start);
   CHECK(is_part(shares.reserved(), 3));
@@ -95,11 +96,11 @@ TEST_CASE("the share of a lost holder is reserved for a minute, then goes to the
 
 TEST_CASE("a holder that comes takes over what was reserved") {
   lease_shares shares;
-  shares.on_demand(1, 0, start);
-  shares.on_demand(2, 0, start);
+  shares.on_demand(1, {}, start);
+  shares.on_demand(2, {}, start);
   tell(shares);
   shares.on_loss(2, start);
-  CHECK_FALSE(shares.on_demand(3, 0, start + 1s));
+  CHECK_FALSE(shares.on_demand(3, {}, start + 1s));
   CHECK(shares.reserved() == 0);
   tell(shares, start + 1s);
   CHECK(shares.parts_of(1) == 2);
@@ -108,25 +109,25 @@ TEST_CASE("a holder that comes takes over what was reserved") {
 
 TEST_CASE("a holder that was never told of a share leaves none to be reserved") {
   lease_shares shares;
-  shares.on_demand(1, 0, start);
+  shares.on_demand(1, {}, start);
   tell(shares);
-  shares.on_demand(2, 0, start);
+  shares.on_demand(2, {}, start);
   shares.on_loss(2, start);
   CHECK(shares.reserved() == 0);
 }
 
 TEST_CASE("a claim tells of holders of a limiter that was lost") {
   lease_shares shares;
-  CHECK(shares.on_demand(1, 3, start));
+  CHECK(shares.on_demand(1, a_third, start));
   CHECK(std::abs(shares.reserved() - 2.0 / 3) < 1e-9);
   CHECK(shares.parts_of(1) == 3);
-  CHECK_FALSE(shares.on_demand(1, 3, start));
-  CHECK_FALSE(shares.on_demand(2, 3, start));
-  CHECK_FALSE(shares.on_demand(3, 3, start));
+  CHECK_FALSE(shares.on_demand(1, a_third, start));
+  CHECK_FALSE(shares.on_demand(2, a_third, start));
+  CHECK_FALSE(shares.on_demand(3, a_third, start));
   CHECK(shares.reserved() == 0);
   CHECK(shares.take_notices(start).empty());
   lease_shares lone;
-  CHECK(lone.on_demand(1, UINT32_MAX, start));
+  CHECK(lone.on_demand(1, {UINT32_MAX, true}, start));
   CHECK(lone.reserved() <= 1);
   tell(lone, start + 60s);
   CHECK(lone.parts_of(1) == 1);
@@ -134,10 +135,10 @@ TEST_CASE("a claim tells of holders of a limiter that was lost") {
 
 TEST_CASE("a holder that asks no more has no share, once it knows that") {
   lease_shares shares;
-  shares.on_demand(1, 0, start);
-  shares.on_demand(2, 0, start);
+  shares.on_demand(1, {}, start);
+  shares.on_demand(2, {}, start);
   tell(shares);
-  shares.on_demand(1, 0, start + 60s);
+  shares.on_demand(1, {}, start + 60s);
   CHECK(shares.next_at() == start + 90s);
   auto told = shares.take_notices(start + 90s);
   REQUIRE(told.size() == 1);
@@ -152,10 +153,27 @@ TEST_CASE("a holder that asks no more has no share, once it knows that") {
   CHECK(shares.next_at() == time_point::max());
 }
 
+TEST_CASE("the limiter's own callers count as one holder, which is not told nor lost") {
+  lease_shares shares;
+  shares.on_demand(1, {}, start);
+  shares.on_own_use(start);
+  tell(shares);
+  CHECK(shares.parts_of(1) == 2);
+  shares.on_loss(1, start);
+  shares.on_own_use(start + 1s);
+  CHECK(is_part(shares.reserved(), 2));
+  shares.on_demand(2, {}, start + 2s);
+  tell(shares, start + 2s);
+  CHECK(shares.parts_of(2) == 2);
+  shares.on_demand(2, {}, start + 89s);
+  tell(shares, start + 91s);
+  CHECK(shares.parts_of(2) == 1);
+}
+
 TEST_CASE("more holders than are counted get no share, and do no harm") {
   lease_shares shares;
   for (uint64_t holder = 1; holder <= lease_shares::most_holders + 5; ++holder)
-    shares.on_demand(holder, 0, start);
+    shares.on_demand(holder, {}, start);
   tell(shares);
   CHECK(shares.parts_of(1) == lease_shares::most_holders);
   CHECK(shares.parts_of(lease_shares::most_holders + 1) == 0);
@@ -182,12 +200,12 @@ TEST_CASE("what holders believe to have is never more than the whole, whatever i
         if (!cut_off.empty())
           cut_off.erase(cut_off.begin());
         alive[next];
-        shares.on_demand(next++, 0, now);
+        shares.on_demand(next++, {}, now);
       }
       for (auto j = alive.begin(); j != alive.end();) {
         auto& [number, x] = *j;
         if (random() % 10 < 2)
-          shares.on_demand(number, 0, now);
+          shares.on_demand(number, {}, now);
         if (!x.mail.empty() && random() % 2 == 0) {
           x.parts = x.mail.front().parts;
           shares.on_confirmed(number);

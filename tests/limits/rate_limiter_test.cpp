@@ -49,7 +49,6 @@ struct fixture {
     auto result = std::make_shared<reply<Result>>();
     holders.push_back(time.system.spawn(
         [result, to = limiter, xs...](caf::event_based_actor* self) -> caf::behavior {
-          self->set_default_handler(caf::drop); // of shares
           self->request(to, caf::infinite, xs...)
               .then(
                   [result](const Result& x) {
@@ -60,7 +59,7 @@ struct fixture {
                     result->error = x;
                     ++result->answers;
                   });
-          return {[](turn_atom) {}};
+          return {[](turn_atom) {}, [](share_atom, const limiter_share&) {}};
         }));
     time.settle();
     return result;

@@ -28,8 +28,10 @@ rate_limits limits_of(const limiter_share& share) {
     result.tokens_per_minute = share.tokens_per_minute;
   if (share.max_in_flight > 0)
     result.max_in_flight = share.max_in_flight;
-  result.request_burst = 1;
-  result.token_burst = 1;
+  // As much as makes up for timers that are late.
+  constexpr int64_t tenths_of_seconds = 600;
+  result.request_burst = std::max<int64_t>(share.requests_per_minute / tenths_of_seconds, 2);
+  result.token_burst = std::max<int64_t>(share.tokens_per_minute / tenths_of_seconds, 1);
   return result;
 }
 

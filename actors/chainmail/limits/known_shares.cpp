@@ -38,9 +38,17 @@ std::vector<limiter_share> known_shares::claim(time_point now) {
   return result;
 }
 
-uint32_t known_shares::claimed(const std::string& key) const {
-  auto found = entries_.find(key);
-  return found != entries_.end() && found->second.is_claimed ? found->second.share.holders : 0;
+lease_demand known_shares::question(
+    const std::string& key, uint32_t permits, int64_t tokens, time_point now) const {
+  lease_demand result{key, permits, tokens, 0, 0};
+  if (auto found = entries_.find(key); found != entries_.end()) {
+    const auto& x = found->second;
+    if (x.is_claimed || now < x.told_at + good_for) {
+      result.limiter = x.share.limiter;
+      result.holders = x.share.holders;
+    }
+  }
+  return result;
 }
 
 std::vector<std::string> known_shares::claimed_keys() const {

@@ -35,8 +35,9 @@ public:
   /// The others are forgotten.
   std::vector<limiter_share> claim(time_point now);
 
-  /// What a question says as lease_demand::holders.
-  [[nodiscard]] uint32_t claimed(const std::string& key) const;
+  /// A question for the share of a key, or for permits: it says which share is there.
+  [[nodiscard]] lease_demand question(
+      const std::string& key, uint32_t permits, int64_t tokens, time_point now) const;
 
   [[nodiscard]] std::vector<std::string> claimed_keys() const;
 

@@ -19,25 +19,30 @@ uint32_t lease_shares::count() const {
   return static_cast<uint32_t>(staying) + static_cast<uint32_t>(reservations_.size());
 }
 
-bool lease_shares::on_demand(uint64_t holder, uint32_t claimed, time_point now) {
+bool lease_shares::on_demand(uint64_t holder, const claim& what, time_point now) {
   forget_old(now);
-  claimed = std::min(claimed, most_holders);
+  auto parts = std::min(what.parts, most_holders);
   auto found = holders_.find(holder);
   if (found == holders_.end()) {
     if (!reservations_.empty())
       reservations_.erase(reservations_.begin());
     else if (holders_.size() >= most_holders)
       return false;
-    found = holders_.emplace(holder, holder_state{now, part_of(claimed), claimed}).first;
+    found = holders_.emplace(holder, holder_state{now, part_of(parts), parts}).first;
   }
   found->second.asked_at = now;
   found->second.is_leaving = false;
   auto known = count();
-  if (claimed <= known)
+  if (!what.is_of_another || parts <= known)
     return false;
-  reservations_.insert(
-      reservations_.end(), claimed - known, {now + reserved_for, part_of(claimed)});
+  reservations_.insert(reservations_.end(), parts - known, {now + reserved_for, part_of(parts)});
   return true;
+}
+
+void lease_shares::on_own_use(time_point now) {
+  auto& x = holders_[own];
+  x.asked_at = now;
+  x.is_leaving = false;
 }
 
 void lease_shares::on_loss(uint64_t holder, time_point now) {
@@ -61,12 +66,17 @@ void lease_shares::forget_old(time_point now) {
     auto& x = i->second;
     if (x.asked_at + counted_for <= now)
       x.is_leaving = true;
+    if (x.is_leaving && i->first == own)
+      x.believed = 0;
     i = x.is_leaving && x.believed <= 0 ? holders_.erase(i) : std::next(i);
   }
 }
 
 std::vector<lease_shares::notice> lease_shares::take_notices(time_point now) {
   forget_old(now);
+  // Nobody has to be waited for here.
+  if (auto found = holders_.find(own); found != holders_.end())
+    found->second.believed = std::min(found->second.believed, part_of(count()));
   std::vector<notice> result;
   auto parts = count();
   auto sum = reserved();
@@ -75,9 +85,9 @@ std::vector<lease_shares::notice> lease_shares::take_notices(time_point now) {
   constexpr double rounding = 1e-9;
   for (auto& [holder, x] : holders_) {
     auto wanted = x.is_leaving ? 0 : parts;
-    if (x.told == wanted)
-      continue;
     auto more = part_of(wanted) - x.believed;
+    if (x.told == wanted && holder != own)
+      continue;
     if (more > 0) {
       if (sum + more > 1 + rounding)
         continue;
@@ -85,6 +95,8 @@ std::vector<lease_shares::notice> lease_shares::take_notices(time_point now) {
       x.believed += more;
     }
     x.told = wanted;
+    if (holder == own)
+      continue;
     ++x.unconfirmed;
     result.push_back({holder, wanted});
   }

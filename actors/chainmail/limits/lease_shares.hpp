@@ -25,16 +25,26 @@ public:
   /// Those beyond have no share.
   static constexpr uint32_t most_holders = 1'000;
 
+  /// The share that a holder has when it asks: one `parts`th, or none for 0.
+  struct claim {
+    uint32_t parts = 0;
+    /// Whether another limiter told it of that, which is lost then.
+    bool is_of_another = false;
+  };
+
   /// What a holder is to be told: its share is one `parts`th from now on, or none for 0.
   struct notice {
     uint64_t holder = 0;
     uint32_t parts = 0;
   };
 
-  /// A holder asked for something. `claimed` is the `parts` by which it granted on its own, or 0. True
-  /// when it tells of holders that nobody knows here, so that another limiter was lost: what they
-  /// may be granting is reserved.
-  bool on_demand(uint64_t holder, uint32_t claimed, time_point now);
+  /// A holder asked for something. True when it tells of holders that nobody knows here: what they
+  /// may be granting on their own is reserved.
+  bool on_demand(uint64_t holder, const claim& what, time_point now);
+
+  /// Those who ask the limiter itself for single permits count as one more holder together, if there
+  /// are others. It is told nothing, and never lost.
+  void on_own_use(time_point now);
 
   /// A holder is dead or cut off.
   void on_loss(uint64_t holder, time_point now);
@@ -73,6 +83,9 @@ private:
     time_point until;
     double part;
   };
+
+  /// No number of a holder.
+  static constexpr uint64_t own = UINT64_MAX;
 
   void forget_old(time_point now);
   [[nodiscard]] uint32_t count() const;

@@ -1,5 +1,4 @@
 // The leasing limiter actor: callers wait in the pools of their key and tenant.
-#include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/errors.hpp>
@@ -8,6 +7,7 @@
 #include <chainmail/limits/known_shares.hpp>
 #include <chainmail/limits/lease_pool.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
+#include <chainmail/limits/wake_timer.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
@@ -234,7 +234,7 @@ struct leasing_limiter_state {
     context.due.at = what.due;
     context.tenant = tenant;
     context.priority = what.priority;
-    lease_demand wanted{key, what.permits, what.tokens, shares.claimed(key)};
+    auto wanted = shares.question(key, what.permits, what.tokens, self->clock().now());
     of->second.asked = open_question{std::move(what), context.id};
     ++of->second.pending;
     compat::request(self, central, lease_atom_v, std::move(wanted), context)
@@ -370,7 +370,7 @@ struct leasing_limiter_state {
 
   /// A question that is answered at once, by whoever answers at all.
   void ask_for_share(const std::string& key) {
-    lease_demand what{key, 0, 0, shares.claimed(key)};
+    auto what = shares.question(key, 0, 0, self->clock().now());
     compat::request_within(
         retry_timeout, self, central, lease_atom_v, std::move(what), call_context{})
         .then([this](const lease& got) { on_share(got.share); },
@@ -503,7 +503,7 @@ struct leasing_limiter_state {
   uint64_t next_number = call_id::make().root;
   /// Callers that wait outlive the last handle.
   rate_limiter_actor while_waiting;
-  alarm timer{self, [this] { on_alarm(); }};
+  wake_timer timer{self, [this] { on_alarm(); }};
 };
 
 } // namespace

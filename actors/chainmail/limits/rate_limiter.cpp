@@ -1,5 +1,4 @@
 // The rate limiter actor: callers are promises in the queues of their keys, and permits are numbers.
-#include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/errors.hpp>
@@ -8,6 +7,7 @@
 #include <chainmail/limits/lease_holders.hpp>
 #include <chainmail/limits/lease_shares.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
+#include <chainmail/limits/wake_timer.hpp>
 #include <chainmail/prompts/utf8.hpp>
 
 #include <caf/actor_system.hpp>
@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <set>
 #include <stdexcept>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -39,6 +40,9 @@ constexpr size_t most_permits = 100'000;
 constexpr uint32_t most_leased = 1'000;
 
 constexpr int64_t most_tokens = int64_t{1} << 40;
+
+/// Often enough for callers of single permits to be counted.
+constexpr std::chrono::seconds own_use_noted_every{1};
 
 /// How long permits of a lease may lie unused.
 constexpr caf::timespan lease_time = std::chrono::seconds{2};
@@ -68,6 +72,7 @@ struct rate_limiter_state {
   struct key_state {
     key_limiter limiter;
     lease_shares shares = {};
+    time_point own_use_noted_at = time_point::min();
     time_point wakes_at = time_point::max();
   };
   using keys_map = std::unordered_map<std::string, key_state>;
@@ -158,6 +163,8 @@ struct rate_limiter_state {
     if (of == nullptr)
       return make_failure(errc::overloaded,
           "the rate limiter has as many keys in use as it takes: try again later");
+    if constexpr (std::is_same_v<Grant, permit>)
+      note_own_use(of, now);
     auto id = next_id++;
     if (auto error = of->second.limiter.admit(
             {id, std::move(context.tenant), context.priority, is_retry, wanted}, context.due, now))
@@ -313,10 +320,10 @@ struct rate_limiter_state {
       } else {
         give_up(id, errc::cancelled, "the caller went down while it waited for a permit of ");
       }
-    if (auto number = holders.take(gone)) {
+    if (auto lost = holders.take(gone)) {
       auto now = self->clock().now();
       for (auto& key : keys) {
-        key.second.shares.on_loss(number, now);
+        key.second.shares.on_loss(lost, now);
         share_out(&key, now);
       }
     }
@@ -331,8 +338,10 @@ struct rate_limiter_state {
       return {};
     const auto& holder = self->current_sender();
     who.watch(holder);
-    auto& [limiter, shares, wakes_at] = key->second;
-    if (shares.on_demand(holders.add(holder->address()), what.holders, now))
+    auto& limiter = key->second.limiter;
+    auto& shares = key->second.shares;
+    if (shares.on_demand(
+            holders.add(holder->address()), {what.holders, what.limiter != number}, now))
       // A burst of the limiter that was lost may have gone out just before.
       limiter.hold_back_until(now + limiter.burst_time());
     share_out(key, now);
@@ -340,22 +349,37 @@ struct rate_limiter_state {
     return share_of(key, holder->address(), now);
   }
 
+  void note_own_use(keys_map::pointer key, time_point now) {
+    auto& [limiter, shares, noted_at, wakes_at] = key->second;
+    if (shares.is_empty() || now < noted_at + own_use_noted_every)
+      return;
+    noted_at = now;
+    shares.on_own_use(now);
+    share_out(key, now);
+  }
+
+  limiter_share share_of(keys_map::pointer key, uint32_t parts, time_point now) {
+    auto result = key->second.limiter.share(parts, now);
+    result.limiter = number;
+    return result;
+  }
+
   limiter_share share_of(keys_map::pointer key, const caf::actor_addr& holder, time_point now) {
-    return key->second.limiter.share(key->second.shares.parts_of(holders.number_of(holder)), now);
+    return share_of(key, key->second.shares.parts_of(holders.number_of(holder)), now);
   }
 
   /// Tells holders of a key what changed for them.
   void share_out(keys_map::pointer key, time_point now) {
-    auto& [limiter, shares, wakes_at] = key->second;
+    auto& limiter = key->second.limiter;
+    auto& shares = key->second.shares;
     for (const auto& notice : shares.take_notices(now))
-      holders.tell(notice.holder, limiter.share(notice.parts, now),
+      holders.tell(notice.holder, share_of(key, notice.parts, now),
           [this, name = key->first, holder = notice.holder] {
-            auto found = keys.find(name);
-            if (found == keys.end())
-              return;
-            found->second.shares.on_confirmed(holder);
-            share_out(&*found, self->clock().now());
-            pump_due();
+            if (auto found = keys.find(name); found != keys.end()) {
+              found->second.shares.on_confirmed(holder);
+              share_out(&*found, self->clock().now());
+              pump_due();
+            }
           });
     if (limiter.set_apart(shares.reserved(), now))
       wakes_due.insert(key);
@@ -410,10 +434,11 @@ struct rate_limiter_state {
   std::set<keys_map::pointer> wakes_due;
   time_point next_forgetting = time_point::min();
   /// Reports on permits of a limiter that was there before must meet nothing here.
-  uint64_t next_id = call_id::make().root;
+  uint64_t number = call_id::make().root;
+  uint64_t next_id = number;
   /// Callers that wait outlive the last handle.
   rate_limiter_actor while_waiting;
-  alarm timer{self, [this] { on_alarm(); }};
+  wake_timer timer{self, [this] { on_alarm(); }};
 };
 
 } // namespace
