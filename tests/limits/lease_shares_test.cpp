@@ -107,6 +107,22 @@ TEST_CASE("a holder that comes takes over what was reserved") {
   CHECK(shares.parts_of(3) == 2);
 }
 
+TEST_CASE("a holder that was there before takes over nothing") {
+  lease_shares shares;
+  shares.on_demand(1, {}, start);
+  shares.on_demand(2, {}, start);
+  tell(shares);
+  shares.on_loss(2, start + 10s);
+  // It has other keys.
+  shares.on_demand(3, {0, false, start + 9s}, start + 11s);
+  CHECK(is_part(shares.reserved(), 2));
+  tell(shares, start + 11s);
+  CHECK(shares.parts_of(1) == 3);
+  CHECK(shares.parts_of(3) == 0);
+  tell(shares, start + 70s);
+  CHECK(shares.parts_of(3) == 2);
+}
+
 TEST_CASE("a holder that was never told of a share leaves none to be reserved") {
   lease_shares shares;
   shares.on_demand(1, {}, start);
@@ -187,6 +203,7 @@ TEST_CASE("what holders believe to have is never more than the whole, whatever i
     auto now = start;
     uint64_t next = 1;
     struct holder {
+      time_point since;
       uint32_t parts = 0;
       std::vector<lease_shares::notice> mail;
     };
@@ -195,17 +212,18 @@ TEST_CASE("what holders believe to have is never more than the whole, whatever i
     std::vector<std::pair<time_point, double>> cut_off;
     for (int i = 0; i < 5'000; ++i) {
       now += std::chrono::milliseconds{random() % 2'000};
+      std::erase_if(cut_off, [&](const auto& x) { return x.first <= now; });
       if (random() % 40 == 0 && alive.size() < 6) {
         // Whoever comes is one that was cut off, if there is one.
         if (!cut_off.empty())
           cut_off.erase(cut_off.begin());
-        alive[next];
-        shares.on_demand(next++, {}, now);
+        alive[next].since = now;
+        shares.on_demand(next++, {0, false, now}, now);
       }
       for (auto j = alive.begin(); j != alive.end();) {
         auto& [number, x] = *j;
         if (random() % 10 < 2)
-          shares.on_demand(number, {}, now);
+          shares.on_demand(number, {0, false, x.since}, now);
         if (!x.mail.empty() && random() % 2 == 0) {
           x.parts = x.mail.front().parts;
           shares.on_confirmed(number);
@@ -222,7 +240,6 @@ TEST_CASE("what holders believe to have is never more than the whole, whatever i
       }
       for (const auto& x : shares.take_notices(now))
         alive[x.holder].mail.push_back(x);
-      std::erase_if(cut_off, [&](const auto& x) { return x.first <= now; });
       double sum = 0;
       for (const auto& [number, x] : alive)
         sum += x.parts > 0 ? 1.0 / x.parts : 0;

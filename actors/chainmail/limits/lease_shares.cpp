@@ -24,7 +24,7 @@ bool lease_shares::on_demand(uint64_t holder, const claim& what, time_point now)
   auto parts = std::min(what.parts, most_holders);
   auto found = holders_.find(holder);
   if (found == holders_.end()) {
-    if (!reservations_.empty())
+    if (!reservations_.empty() && what.known_since >= reservations_.front().since)
       reservations_.erase(reservations_.begin());
     else if (holders_.size() >= most_holders)
       return false;
@@ -35,7 +35,8 @@ bool lease_shares::on_demand(uint64_t holder, const claim& what, time_point now)
   auto known = count();
   if (!what.is_of_another || parts <= known)
     return false;
-  reservations_.insert(reservations_.end(), parts - known, {now + reserved_for, part_of(parts)});
+  reservations_.insert(
+      reservations_.end(), parts - known, {time_point::min(), now + reserved_for, part_of(parts)});
   return true;
 }
 
@@ -48,7 +49,7 @@ void lease_shares::on_own_use(time_point now) {
 void lease_shares::on_loss(uint64_t holder, time_point now) {
   auto lost = holders_.extract(holder);
   if (lost && lost.mapped().believed > 0)
-    reservations_.push_back({now + reserved_for, lost.mapped().believed});
+    reservations_.push_back({now, now + reserved_for, lost.mapped().believed});
 }
 
 void lease_shares::on_confirmed(uint64_t holder) {

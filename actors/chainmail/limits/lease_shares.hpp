@@ -13,8 +13,9 @@ namespace chainmail {
 /// What all holders believe they have is never more than the whole. So whoever is to have less is
 /// told first, and nobody has more before that is confirmed: a message may be on its way when the
 /// limiter is lost. The share of a holder that is lost stays reserved for a minute, as it may be cut
-/// off and use it; unless a new holder comes, who is taken for the same one. After a minute it is
-/// taken for dead, and whoever is cut off for longer has its share on top of the limits.
+/// off and use it; unless a holder comes that was not there before, and is taken for the same one.
+/// After a minute it is taken for dead: whoever is cut off for longer, or was not the one that came,
+/// goes on with its share on top of the limits.
 class lease_shares {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -30,6 +31,8 @@ public:
     uint32_t parts = 0;
     /// Whether another limiter told it of that, which is lost then.
     bool is_of_another = false;
+    /// When the holder came. One that was there when another one was lost does not replace that.
+    time_point known_since = time_point::max();
   };
 
   /// What a holder is to be told: its share is one `parts`th from now on, or none for 0.
@@ -80,6 +83,7 @@ private:
   };
 
   struct reservation {
+    time_point since;
     time_point until;
     double part;
   };

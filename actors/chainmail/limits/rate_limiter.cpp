@@ -340,8 +340,8 @@ struct rate_limiter_state {
     who.watch(holder);
     auto& limiter = key->second.limiter;
     auto& shares = key->second.shares;
-    if (shares.on_demand(
-            holders.add(holder->address()), {what.holders, what.limiter != number}, now))
+    auto [holder_number, known_since] = holders.add(holder->address(), now);
+    if (shares.on_demand(holder_number, {what.holders, what.limiter != number, known_since}, now))
       // A burst of the limiter that was lost may have gone out just before.
       limiter.hold_back_until(now + limiter.burst_time());
     share_out(key, now);
