@@ -4,16 +4,22 @@
 #include <chainmail/call_context.hpp>
 
 #include <caf/actor_addr.hpp>
+#include <caf/error.hpp>
 #include <caf/scheduled_actor.hpp>
 
 #include <cstdint>
 #include <set>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 namespace chainmail {
+
+/// errc::invalid_input for a request without a holder, or with names that no key or tenant has.
+caf::error refuse_unfit(
+    const caf::strong_actor_ptr& holder, const std::string& key, const std::string& tenant);
 
 /// The numbers of calls that wait, and of permits that are out. Each caller is monitored once, and
 /// stays monitored until it goes down: most come back.

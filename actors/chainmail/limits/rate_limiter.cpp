@@ -28,9 +28,6 @@ namespace {
 
 using time_point = key_limiter::time_point;
 
-/// Of keys and tenants, in bytes: whoever sends more sends something else.
-constexpr size_t longest_name = 1'000;
-
 /// Keys that nobody configured; idle ones are forgotten beyond.
 constexpr size_t most_keys = 10'000;
 
@@ -101,7 +98,7 @@ struct rate_limiter_state {
     self->set_down_handler([this](const caf::down_msg& down) { on_holder_down(down.source); });
     return {
         [this](acquire_atom, demand& what, call_context& context) -> caf::result<permit> {
-          if (auto error = refuse_unfit(what.key, context.tenant))
+          if (auto error = refuse_unfit(self->current_sender(), what.key, context.tenant))
             return error;
           return wait<permit>(what.key, {1, std::clamp<int64_t>(what.tokens, 1, most_tokens)},
               what.is_retry, context);
@@ -111,7 +108,7 @@ struct rate_limiter_state {
             settle(found, to_lease_report(id, found->second.tokens, report));
         },
         [this](lease_atom, lease_demand& what, call_context& context) -> caf::result<lease> {
-          if (auto error = refuse_unfit(what.key, context.tenant))
+          if (auto error = refuse_unfit(self->current_sender(), what.key, context.tenant))
             return error;
           auto share = note_holder(what);
           if (what.permits == 0)
@@ -134,17 +131,6 @@ struct rate_limiter_state {
 
   auto is_waiting() {
     return [this](uint64_t id) { return waiting.contains(id); };
-  }
-
-  caf::error refuse_unfit(const std::string& key, const std::string& tenant) {
-    if (!self->current_sender())
-      return make_failure(errc::invalid_input,
-          "a permit must have a holder: send a request from an actor that waits for the answer");
-    if (key.size() > longest_name || tenant.size() > longest_name)
-      return make_failure(errc::invalid_input,
-          "the key or the tenant of a request has more than " + std::to_string(longest_name) +
-              " bytes: name the endpoint and the model, not the request");
-    return {};
   }
 
   template <class Grant>
