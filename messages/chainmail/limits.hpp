@@ -137,12 +137,15 @@ struct lease_demand {
   /// Of the share that the asker has, by which it may have granted on its own; 0 for none.
   uint64_t limiter = 0;
   uint32_t holders = 0;
+  /// How long the asker has been there: who is younger than another one's loss may replace that.
+  caf::timespan age{0};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, lease_demand& x) {
   return f.object(x).fields(f.field("key", x.key), f.field("permits", x.permits),
-      f.field("tokens", x.tokens), f.field("limiter", x.limiter), f.field("holders", x.holders));
+      f.field("tokens", x.tokens), f.field("limiter", x.limiter), f.field("holders", x.holders),
+      f.field("age", x.age));
 }
 
 /// May be less than was asked for, but is at least one permit, unless none was asked for.

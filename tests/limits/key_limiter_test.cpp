@@ -422,3 +422,51 @@ TEST_CASE("no call is refused that would have met its deadline") {
   }
   CHECK(refused > 200);
 }
+
+TEST_CASE("a share is a part of the limits in force, and none when too little is left for each") {
+  auto limits = limits_of(600, 90'000);
+  limits.max_in_flight = 10;
+  key_limiter limiter{"endpoint", limits, &weights, start};
+  auto share = limiter.share(3, start);
+  CHECK(share.key == "endpoint");
+  CHECK(share.holders == 3);
+  CHECK(share.requests_per_minute == 200);
+  CHECK(share.tokens_per_minute == 30'000);
+  CHECK(share.max_in_flight == 3);
+  CHECK(share.after >= 600ms);
+  CHECK(share.after <= 610ms);
+  CHECK(limiter.share(11, start).holders == 11);
+  CHECK(limiter.share(11, start).requests_per_minute == 0);
+  CHECK(limiter.share(0, start).requests_per_minute == 0);
+  key_limiter unlimited{"endpoint", {}, &weights, start};
+  CHECK(unlimited.share(2, start).requests_per_minute == 0);
+  CHECK(unlimited.share(2, start).max_in_flight == 0);
+}
+
+TEST_CASE("a limit of a day that is too small for a minute is no leave to send without one") {
+  key_limiter limiter{"endpoint", limits_of({}, 90'000), &weights, start};
+  lease_report report;
+  report.answered = 1;
+  report.limits.emplace();
+  report.limits->request_limit = 1'000;
+  for (int64_t left : {990, 970}) {
+    report.limits->requests_left = left;
+    report.limits->requests_reset = 86'400s * (1'000 - left) / 1'000;
+    limiter.settle(report, "", start, start);
+  }
+  CHECK(limiter.status(start).requests_per_minute == 0);
+  CHECK(limiter.share(1, start).tokens_per_minute == 0);
+}
+
+TEST_CASE("places in flight that are set apart are for nobody else") {
+  rate_limits limits;
+  limits.max_in_flight = 9;
+  key_limiter limiter{"endpoint", limits, &weights, start};
+  CHECK(limiter.set_apart(1.0 / 3, start));
+  CHECK_FALSE(limiter.set_apart(1.0 / 3, start));
+  for (uint64_t id = 1; id <= 9; ++id)
+    CHECK_FALSE(limiter.admit(call(id, 1), {}, start));
+  CHECK(granted(limiter, start).size() == 6);
+  limiter.set_apart(0, start);
+  CHECK(granted(limiter, start).size() == 3);
+}

@@ -113,7 +113,6 @@ TEST_CASE("a holder that was there before takes over nothing") {
   shares.on_demand(2, {}, start);
   tell(shares);
   shares.on_loss(2, start + 10s);
-  // It has other keys.
   shares.on_demand(3, {0, false, start + 9s}, start + 11s);
   CHECK(is_part(shares.reserved(), 2));
   tell(shares, start + 11s);
@@ -121,6 +120,18 @@ TEST_CASE("a holder that was there before takes over nothing") {
   CHECK(shares.parts_of(3) == 0);
   tell(shares, start + 70s);
   CHECK(shares.parts_of(3) == 2);
+}
+
+TEST_CASE("a holder that was cut off takes back what it had") {
+  lease_shares shares;
+  shares.on_demand(1, {}, start);
+  shares.on_demand(2, {}, start);
+  tell(shares);
+  shares.on_loss(2, start + 10s);
+  shares.on_demand(3, {2, false, start}, start + 11s);
+  CHECK(shares.reserved() == 0);
+  CHECK(shares.parts_of(3) == 2);
+  CHECK(shares.take_notices(start + 11s).empty());
 }
 
 TEST_CASE("a holder that was never told of a share leaves none to be reserved") {

@@ -97,3 +97,48 @@ TEST_CASE("what others use of the same limit is counted until it is said to be o
   CHECK(tested.used(start) == 600);
   CHECK(tested.used(start + 61s) == 0);
 }
+
+TEST_CASE("what is reserved flows away from the others, and is theirs again when it is not") {
+  std::vector<std::pair<time_point, int64_t>> taken;
+  rate_limit limit{600, 1min, {}, start};
+  auto take_until = [&](time_point from, time_point end) {
+    int64_t sum = 0;
+    for (auto now = from; now < end; now += 10ms)
+      while (limit.ready_at(1, now) <= now) {
+        limit.take(1, now);
+        taken.emplace_back(now, 1);
+        ++sum;
+      }
+    return sum;
+  };
+  take_until(start, start + 100s);
+  limit.reserve(1.0 / 3, 1500ms, start + 100s);
+  auto others = take_until(start + 100s, start + 160s);
+  CHECK(others >= 385);
+  CHECK(others <= 400);
+  limit.reserve(0, 1500ms, start + 160s);
+  auto all = take_until(start + 220s, start + 280s);
+  CHECK(all >= 590);
+  CHECK(all <= 606);
+  limit.reserve(1, 0s, start + 280s);
+  CHECK(take_until(start + 280s, start + 340s) <= 5);
+}
+
+TEST_CASE("a reserve that nobody looked at for a while is no debt") {
+  rate_limit limit{600, 1min, {}, start};
+  limit.reserve(0.5, 0s, start);
+  CHECK(limit.ready_at(1, start + 50s) == start + 50s);
+  CHECK(limit.used(start + 50s) >= 245);
+  CHECK(limit.used(start + 50s) <= 250);
+}
+
+TEST_CASE("a limit that is held back grants nothing until then, and no burst") {
+  rate_limit limit{600, 1min, 100, start};
+  CHECK(limit.burst_time() >= 10s);
+  CHECK(limit.burst_time() <= 10100ms);
+  limit.hold_back_until(start + 5s);
+  auto at = limit.ready_at(1, start);
+  CHECK(at > start + 5s);
+  CHECK(at < start + 5200ms);
+  CHECK(limit.ready_at(10, start) > start + 6s);
+}

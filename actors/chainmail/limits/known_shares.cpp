@@ -40,7 +40,7 @@ std::vector<limiter_share> known_shares::claim(time_point now) {
 
 lease_demand known_shares::question(
     const std::string& key, uint32_t permits, int64_t tokens, time_point now) const {
-  lease_demand result{key, permits, tokens, 0, 0};
+  lease_demand result{key, permits, tokens};
   if (auto found = entries_.find(key); found != entries_.end()) {
     const auto& x = found->second;
     if (x.is_claimed || now < x.told_at + good_for) {

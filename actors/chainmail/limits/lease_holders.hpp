@@ -9,7 +9,6 @@
 #include <caf/actor_cast.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <unordered_map>
 #include <utility>
@@ -19,18 +18,10 @@ namespace chainmail {
 /// Keeps none of them alive. Whoever uses it monitors them, and says when one is gone.
 class lease_holders {
 public:
-  using time_point = std::chrono::steady_clock::time_point;
-
   explicit lease_holders(rate_limiter_actor::pointer self) : self_(self) {}
 
-  struct entry {
-    uint64_t number;
-    /// When it asked for the first time.
-    time_point known_since;
-  };
-
-  entry add(const caf::actor_addr& holder, time_point now) {
-    auto [found, is_new] = numbers_.try_emplace(holder, entry{next_, now});
+  uint64_t add(const caf::actor_addr& holder) {
+    auto [found, is_new] = numbers_.try_emplace(holder, next_);
     if (is_new)
       holders_.emplace(next_++, holder);
     return found->second;
@@ -39,7 +30,7 @@ public:
   /// 0 for none.
   [[nodiscard]] uint64_t number_of(const caf::actor_addr& holder) const {
     auto found = numbers_.find(holder);
-    return found == numbers_.end() ? 0 : found->second.number;
+    return found == numbers_.end() ? 0 : found->second;
   }
 
   /// Its number; 0 for none.
@@ -47,8 +38,8 @@ public:
     auto found = numbers_.extract(gone);
     if (!found)
       return 0;
-    holders_.erase(found.mapped().number);
-    return found.mapped().number;
+    holders_.erase(found.mapped());
+    return found.mapped();
   }
 
   /// `on_confirmed` runs once the holder heeds it; never, when it is gone or knows no shares.
@@ -64,7 +55,7 @@ public:
 
 private:
   rate_limiter_actor::pointer self_;
-  std::unordered_map<caf::actor_addr, entry> numbers_;
+  std::unordered_map<caf::actor_addr, uint64_t> numbers_;
   std::unordered_map<uint64_t, caf::actor_addr> holders_;
   uint64_t next_ = 1;
 };

@@ -24,8 +24,11 @@ bool lease_shares::on_demand(uint64_t holder, const claim& what, time_point now)
   auto parts = std::min(what.parts, most_holders);
   auto found = holders_.find(holder);
   if (found == holders_.end()) {
-    if (!reservations_.empty() && what.known_since >= reservations_.front().since)
-      reservations_.erase(reservations_.begin());
+    auto returns = parts > 0 && !what.is_of_another;
+    auto taken = std::ranges::find_if(reservations_,
+        [&](const reservation& x) { return returns || what.there_since >= x.since; });
+    if (taken != reservations_.end())
+      reservations_.erase(taken);
     else if (holders_.size() >= most_holders)
       return false;
     found = holders_.emplace(holder, holder_state{now, part_of(parts), parts}).first;

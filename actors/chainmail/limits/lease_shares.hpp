@@ -31,8 +31,8 @@ public:
     uint32_t parts = 0;
     /// Whether another limiter told it of that, which is lost then.
     bool is_of_another = false;
-    /// When the holder came. One that was there when another one was lost does not replace that.
-    time_point known_since = time_point::max();
+    /// Who was there when another one was lost, and has no share, does not replace that.
+    time_point there_since = time_point::max();
   };
 
   /// What a holder is to be told: its share is one `parts`th from now on, or none for 0.

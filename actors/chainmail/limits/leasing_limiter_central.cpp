@@ -21,6 +21,14 @@ bool is_loss(const caf::error& why) {
 
 } // namespace
 
+lease_demand leasing_limiter_state::question(
+    const std::string& key, uint32_t count, int64_t tokens) {
+  auto now = self->clock().now();
+  auto result = shares.question(key, count, tokens, now);
+  result.age = now - started_at;
+  return result;
+}
+
 void leasing_limiter_state::ask(pools_map::pointer of, lease_pool::question what) {
   const auto& [key, tenant] = of->first;
   if (fallback) {
@@ -35,7 +43,7 @@ void leasing_limiter_state::ask(pools_map::pointer of, lease_pool::question what
   context.due.at = what.due;
   context.tenant = tenant;
   context.priority = what.priority;
-  auto wanted = shares.question(key, what.permits, what.tokens, self->clock().now());
+  auto wanted = question(key, what.permits, what.tokens);
   of->second.asked = open_question{std::move(what), context.id};
   ++of->second.pending;
   compat::request(self, central, lease_atom_v, std::move(wanted), context)
@@ -171,7 +179,7 @@ void leasing_limiter_state::retry() {
 }
 
 void leasing_limiter_state::ask_for_share(const std::string& key) {
-  auto what = shares.question(key, 0, 0, self->clock().now());
+  auto what = question(key, 0, 0);
   compat::request_within(
       retry_timeout, self, central, lease_atom_v, std::move(what), call_context{})
       .then([this](const lease& got) { on_share(got.share); },

@@ -79,6 +79,7 @@ struct leasing_limiter_state {
 
   // -- asking ----------------------------------------------------------------------------
 
+  lease_demand question(const std::string& key, uint32_t count, int64_t tokens);
   void ask(pools_map::pointer of, lease_pool::question what);
   /// Takes a question back that is for nobody any more, or that has to be asked more urgently.
   void withdraw(pools_map::pointer of);
@@ -116,6 +117,7 @@ struct leasing_limiter_state {
   /// Null once it is gone.
   rate_limiter_actor central;
   leasing_options options;
+  time_point started_at = self->clock().now();
   pools_map pools;
   waiting_map waiting;
   permits_map permits;

@@ -326,8 +326,9 @@ struct rate_limiter_state {
     who.watch(holder);
     auto& limiter = key->second.limiter;
     auto& shares = key->second.shares;
-    auto [holder_number, known_since] = holders.add(holder->address(), now);
-    if (shares.on_demand(holder_number, {what.holders, what.limiter != number, known_since}, now))
+    auto age = std::clamp<caf::timespan>(what.age, caf::timespan{0}, std::chrono::hours{24});
+    auto holder_number = holders.add(holder->address());
+    if (shares.on_demand(holder_number, {what.holders, what.limiter != number, now - age}, now))
       // A burst of the limiter that was lost may have gone out just before.
       limiter.hold_back_until(now + limiter.burst_time());
     share_out(key, now);

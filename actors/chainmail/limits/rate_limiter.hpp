@@ -50,6 +50,18 @@ caf::error check(const rate_limiter_options& options);
 /// estimate are a debt that later calls wait for. A permit whose holder goes down no longer counts
 /// as in flight; its request may have been sent, so it stays charged.
 ///
+/// Those who take leases (leasing limiters) have shares of a key, by which they grant when this
+/// limiter is lost: the limits in force, divided by how many took leases of it within 90 s; those who
+/// acquire here count as one more. Shares come with leases, and by message when they change: smaller
+/// ones first, and nobody has more before those are confirmed.
+///
+/// The share of a holder of leases that goes down is reserved for 60 s: it may be cut off and use its
+/// share, so others are granted the limits without it. The reserve ends sooner when the holder comes
+/// back, or one that did not exist yet when it went down and is taken for its successor. After 60 s it
+/// is taken for dead. So a holder that is cut off for more than a minute, or whose place was taken by
+/// an additional one, uses its share on top of the limits. A limiter that is told of shares that
+/// another one gave reserves those of the holders that did not come yet, for 60 s as well.
+///
 /// An acquire is answered with errc::rate_limited when its deadline cannot be met, errc::overloaded
 /// when too many wait, errc::invalid_input when it alone is over a limit.
 ///
