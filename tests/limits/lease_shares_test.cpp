@@ -160,6 +160,17 @@ TEST_CASE("a claim tells of holders of a limiter that was lost") {
   CHECK(lone.parts_of(1) == 1);
 }
 
+TEST_CASE("who had no share of a lost limiter is not taken for one who had") {
+  lease_shares shares;
+  shares.on_demand(1, {0, false, start - 1s}, start);
+  CHECK(shares.on_demand(2, {2, true, start - 1s}, start));
+  CHECK(is_part(shares.reserved(), 2));
+  shares.on_demand(3, {0, false, start - 1s}, start);
+  CHECK(is_part(shares.reserved(), 2));
+  shares.on_demand(4, {2, true, start - 1s}, start);
+  CHECK(shares.reserved() == 0);
+}
+
 TEST_CASE("a holder that asks no more has no share, once it knows that") {
   lease_shares shares;
   shares.on_demand(1, {}, start);

@@ -22,24 +22,34 @@ uint32_t lease_shares::count() const {
 bool lease_shares::on_demand(uint64_t holder, const claim& what, time_point now) {
   forget_old(now);
   auto parts = std::min(what.parts, most_holders);
+  auto is_claim = parts > 0 && what.is_of_another;
+  auto returns = parts > 0 && !what.is_of_another;
   auto found = holders_.find(holder);
   if (found == holders_.end()) {
-    auto returns = parts > 0 && !what.is_of_another;
-    auto taken = std::ranges::find_if(reservations_,
-        [&](const reservation& x) { return returns || what.there_since >= x.since; });
-    if (taken != reservations_.end())
+    auto taken = std::ranges::find_if(reservations_, [&](const reservation& x) {
+      return is_claim ? x.is_former : returns || what.there_since >= x.since;
+    });
+    auto is_former = false;
+    if (taken != reservations_.end()) {
+      is_former = taken->is_former;
       reservations_.erase(taken);
-    else if (holders_.size() >= most_holders)
+    } else if (holders_.size() >= most_holders) {
       return false;
+    }
     found = holders_.emplace(holder, holder_state{now, part_of(parts), parts}).first;
+    found->second.is_former = is_former;
   }
   found->second.asked_at = now;
   found->second.is_leaving = false;
-  auto known = count();
-  if (!what.is_of_another || parts <= known)
+  if (!is_claim)
     return false;
-  reservations_.insert(
-      reservations_.end(), parts - known, {time_point::min(), now + reserved_for, part_of(parts)});
+  found->second.is_former = true;
+  auto known = std::ranges::count_if(holders_, [](const auto& x) { return x.second.is_former; }) +
+               std::ranges::count_if(reservations_, &reservation::is_former);
+  if (known >= parts)
+    return false;
+  reservations_.insert(reservations_.end(), parts - static_cast<size_t>(known),
+      {now, now + reserved_for, part_of(parts), true});
   return true;
 }
 
@@ -52,7 +62,8 @@ void lease_shares::on_own_use(time_point now) {
 void lease_shares::on_loss(uint64_t holder, time_point now) {
   auto lost = holders_.extract(holder);
   if (lost && lost.mapped().believed > 0)
-    reservations_.push_back({now, now + reserved_for, lost.mapped().believed});
+    reservations_.push_back(
+        {now, now + reserved_for, lost.mapped().believed, lost.mapped().is_former});
 }
 
 void lease_shares::on_confirmed(uint64_t holder) {

@@ -80,12 +80,15 @@ private:
     uint32_t unconfirmed = 0;
     /// Not counted any more, once it knows that.
     bool is_leaving = false;
+    /// It had a share of the limiter that was lost, or replaces one that had.
+    bool is_former = false;
   };
 
   struct reservation {
     time_point since;
     time_point until;
     double part;
+    bool is_former;
   };
 
   /// No number of a holder.
