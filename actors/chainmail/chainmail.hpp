@@ -12,6 +12,8 @@
 #include <chainmail/chains/simple_sequential_chain.hpp>
 #include <chainmail/chains/transform_chain.hpp>
 #include <chainmail/chains/wiring.hpp>
+#include <chainmail/cluster/chain_specs.hpp>
+#include <chainmail/cluster/node.hpp>
 #include <chainmail/documents/chat_vector_db_chain.hpp>
 #include <chainmail/documents/map_reduce_chain.hpp>
 #include <chainmail/documents/map_rerank_chain.hpp>

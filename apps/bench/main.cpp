@@ -3,7 +3,6 @@
 #include "scenarios.hpp"
 
 #include <chainmail/chainmail.hpp>
-#include <chainmail/cluster/node.hpp>
 
 #include <caf/actor_system.hpp>
 

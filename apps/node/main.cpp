@@ -1,7 +1,5 @@
 // chainmail-node: a node of a cluster.
 #include <chainmail/chainmail.hpp>
-#include <chainmail/cluster/chain_specs.hpp>
-#include <chainmail/cluster/node.hpp>
 #include <chainmail/prompts/utf8.hpp>
 
 #include <caf/actor_system.hpp>

@@ -176,6 +176,7 @@ public:
     name("the key", x.key);
     range("the permits", x.permits, uint32_t{0}, most_permits);
     range("the tokens", x.tokens, int64_t{0}, most_tokens);
+    time("the age", x.age);
   }
 
   void check(const permit_report& x) {
@@ -254,9 +255,17 @@ public:
   void check(const permit&) {}
 
   void check(const lease& x) {
-    range("the permits", x.permits, uint32_t{1}, most_permits);
+    range("the permits", x.permits, uint32_t{0}, most_permits);
     range("the tokens", x.tokens, int64_t{0}, most_tokens);
     time("the time of a lease", x.valid_for);
+    check(x.share);
+  }
+
+  void check(const limiter_share& x) {
+    name("the key of a share", x.key);
+    range("the requests of a share", x.requests_per_minute, int64_t{0}, most_tokens);
+    range("the tokens of a share", x.tokens_per_minute, int64_t{0}, most_tokens);
+    time("the time of a share", x.after);
   }
 
   void check(const limiter_status& x) {
@@ -342,6 +351,13 @@ caf::error check_message(std::string_view kind, const caf::message& content) {
     return make_failure(errc::unsupported,
         "a message from another node was refused: it is not for a service of the kind \"" +
             std::string{kind} + "\"");
+  return all.take_error();
+}
+
+caf::error check_share(const caf::message& content) {
+  rules all;
+  if (!all.is<share_atom, limiter_share>(content))
+    return make_failure(errc::unsupported, "a limiter tells those who lease of it shares only");
   return all.take_error();
 }
 

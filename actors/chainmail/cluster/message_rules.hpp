@@ -19,6 +19,9 @@ namespace chainmail {
 /// Allocates nothing when there is nothing to say.
 caf::error check_message(std::string_view kind, const caf::message& content);
 
+/// The same for what a limiter asks of those who lease of it.
+caf::error check_share(const caf::message& content);
+
 /// The same for an answer that is a result: errc::response_too_large for too much, and
 /// errc::malformed_response for the rest, such as an LLM's result without a completion.
 caf::error check_answer(std::string_view kind, const caf::message& answer);

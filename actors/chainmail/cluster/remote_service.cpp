@@ -142,12 +142,14 @@ struct remote_service_state {
   // -- calls -----------------------------------------------------------------------------
 
   caf::skippable_result take(caf::message& content) {
-    if (!self->is_local_mail()) // other nodes have no business here
-      return caf::make_error(caf::sec::request_receiver_down);
+    if (!self->is_local_mail())
+      return relay(content);
     if (!self->current_mailbox_element()->mid.is_request()) {
       tell_members(content);
       return caf::delegated<caf::message>{};
     }
+    if (options.kind == "rate_limiter")
+      last_caller = caf::actor_cast<caf::weak_actor_ptr>(self->current_sender());
     if (auto error = check_message(options.kind, content))
       return error;
     auto now = self->clock().now();
@@ -181,6 +183,21 @@ struct remote_service_state {
     calls.emplace(number, std::move(next));
     while_busy = self;
     dispatch();
+    return caf::delegated<caf::message>{};
+  }
+
+  /// A limiter tells those who lease of it their shares, and waits until they know. Other nodes have no
+  /// other business here.
+  caf::skippable_result relay(caf::message& content) {
+    auto from = self->current_sender();
+    auto is_of_member = std::ranges::any_of(
+        members, [&](const auto& x) { return x.second.handle.node() == from->node(); });
+    auto to = caf::actor_cast<caf::actor>(last_caller);
+    if (!is_of_member || !to || check_share(content) ||
+        !self->current_mailbox_element()->mid.is_request())
+      return caf::make_error(caf::sec::request_receiver_down);
+    auto caller = self->make_response_promise();
+    relayed.emplace(self->ask(to, std::move(content)), std::move(caller));
     return caf::delegated<caf::message>{};
   }
 
@@ -273,6 +290,10 @@ struct remote_service_state {
   }
 
   void on_reply(uint64_t request, caf::message& reply) {
+    if (auto share = relayed.extract(request)) {
+      share.mapped().deliver(std::move(reply));
+      return;
+    }
     auto found = asked.find(request);
     if (found == asked.end())
       return;
@@ -385,6 +406,9 @@ struct remote_service_state {
   std::set<std::pair<int64_t, uint64_t>> waiting;
   /// Requests that are out, and their calls.
   std::unordered_map<uint64_t, uint64_t> asked;
+  /// Requests of a limiter's that are on their way to the last caller: this node's leasing limiter.
+  std::unordered_map<uint64_t, caf::response_promise> relayed;
+  caf::weak_actor_ptr last_caller;
   std::unordered_multimap<uint64_t, uint64_t> by_root;
   deadline_heap<uint64_t> dues;
   uint64_t next_number = 1;

@@ -1,13 +1,13 @@
 // The state of the leasing limiter actor: what its two halves share.
 #pragma once
 
+#include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/limits/callers.hpp>
 #include <chainmail/limits/fallback_limits.hpp>
 #include <chainmail/limits/known_shares.hpp>
 #include <chainmail/limits/lease_pool.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
-#include <chainmail/limits/wake_timer.hpp>
 
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
@@ -136,7 +136,7 @@ struct leasing_limiter_state {
   uint64_t next_number = call_id::make().root;
   /// Callers that wait outlive the last handle.
   rate_limiter_actor while_waiting;
-  wake_timer timer{self, [this] { on_alarm(); }};
+  alarm timer{self, [this] { on_alarm(); }};
 };
 
 } // namespace chainmail

@@ -1,4 +1,5 @@
 // The rate limiter actor: callers are promises in the queues of their keys, and permits are numbers.
+#include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/errors.hpp>
@@ -7,7 +8,6 @@
 #include <chainmail/limits/lease_holders.hpp>
 #include <chainmail/limits/lease_shares.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
-#include <chainmail/limits/wake_timer.hpp>
 #include <chainmail/prompts/utf8.hpp>
 
 #include <caf/actor_system.hpp>
@@ -425,7 +425,7 @@ struct rate_limiter_state {
   uint64_t next_id = number;
   /// Callers that wait outlive the last handle.
   rate_limiter_actor while_waiting;
-  wake_timer timer{self, [this] { on_alarm(); }};
+  alarm timer{self, [this] { on_alarm(); }};
 };
 
 } // namespace
