@@ -1,4 +1,5 @@
 // chainmail-demo: five names at once, five names one after another, and the difference.
+#include "cluster_demo.hpp"
 #include "demo.hpp"
 #include "timeline.hpp"
 #include "waterfall.hpp"
@@ -7,9 +8,11 @@
 
 #include <caf/actor_system.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <random>
 #include <simulator/simulator.hpp>
@@ -22,10 +25,16 @@ using namespace std::literals;
 
 namespace {
 
+/// Of the simulated endpoint: what the page measured.
+constexpr auto latency = 1280ms;
+
 constexpr auto page_prompt = "What is a good name for a company that makes {product}?";
 
+constexpr auto usual = std::numeric_limits<size_t>::max();
+
 struct demo_config : caf::actor_system_config {
-  size_t count = 5;
+  size_t count = usual;
+  size_t nodes = 0;
   std::string prompt = page_prompt;
   std::string model;
   bool chat = false;
@@ -35,7 +44,8 @@ struct demo_config : caf::actor_system_config {
 
   demo_config() {
     opt_group{custom_options_, "global"}
-        .add(count, "count", "how many calls a run makes (default: 5)")
+        .add(count, "count", "how many calls a run makes (default: 5; 30 with --nodes)")
+        .add(nodes, "nodes", "start so many worker nodes, and kill one of them (at most 9)")
         .add(prompt, "prompt", "template of the prompt, with its variables in braces")
         .add<std::string>("input", "NAME=TEXT of a variable; may be given several times")
         .add(model, "model", "model to ask")
@@ -44,6 +54,11 @@ struct demo_config : caf::actor_system_config {
         .add(json, "json", "write the figures of both runs to this file");
     llm.add_to(custom_options_);
   }
+};
+
+/// With CAF's middleman, which the plain demo has no use for.
+struct cluster_demo_config : demo_config {
+  cluster_demo_config() { load_cluster(*this); }
 };
 
 int refuse(const std::string& sentence) {
@@ -69,7 +84,9 @@ bool write_file(const std::string& path, const std::string& text) {
 class program {
 public:
   program(caf::actor_system& system, const demo_config& config, values inputs)
-    : system_(system), config_(config), inputs_(std::move(inputs)) {}
+    : system_(system), config_(config), inputs_(std::move(inputs)) {
+    count_ = config.count != usual ? config.count : config.nodes > 0 ? 30 : 5;
+  }
 
   int run() {
     auto prompt = prompt_template::parse(config_.prompt);
@@ -79,26 +96,70 @@ public:
       inputs_.emplace("product", "toothpaste");
     if (auto text = prompt->format(inputs_); !text)
       return refuse(sentence_of(text.error()) + " (--input=NAME=TEXT sets one)");
-    if (config_.count == 0 || config_.count > 100'000)
+    if (count_ == 0 || count_ > 100'000)
       return refuse("--count must be between 1 and 100000");
+    if (config_.nodes > 9)
+      return refuse("--nodes must be between 1 and 9");
     if (!config_.timeline.empty() && !config_.timeline.ends_with(".svg") &&
         !config_.timeline.ends_with(".html"))
       return refuse("--timeline takes a file that ends in .svg or .html");
+    if (config_.nodes > 0)
+      return spread();
     connect(std::move(*prompt));
     return compare();
   }
 
 private:
+  /// Of the environment and the options, or of a simulator.
+  openai_options find_endpoint() {
+    auto result = openai_options::from_environment();
+    if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL") && config_.llm.base_url.empty()) {
+      simulator::options simulated;
+      simulated.latency = latency;
+      simulated.seed = std::random_device{}();
+      simulator_ = std::make_unique<simulator::server>(simulated);
+      result.base_url = simulator_->base_url();
+    }
+    return result;
+  }
+
+  void name_endpoint(const std::string& base_url) {
+    where_ =
+        base_url + (simulator_ ? " (simulated: no model is asked, every call takes 1.28 s)" : "");
+    std::cout << dim("Endpoint: " + where_, style_) << "\n\n" << std::flush;
+  }
+
+  int spread() {
+    cluster_plan plan;
+    plan.nodes = config_.nodes;
+    plan.calls = count_;
+    plan.base_url = config_.llm.base_url.empty() ? find_endpoint().base_url : config_.llm.base_url;
+    plan.model = config_.model;
+    plan.prompt = config_.prompt;
+    plan.inputs = inputs_;
+    plan.kill_after = latency / 3;
+    name_endpoint(plan.base_url);
+    auto run = run_cluster(system_, plan, [](const node_call& call) {
+      std::cout << call.node << "  " << call.label << (call.was_moved ? "  (taken over)" : "")
+                << std::endl;
+    });
+    if (!run.error.empty())
+      std::cout << red("failed: " + run.error, style_) << "\n";
+    std::cout << "\n" << bold(demo::sentence_of(run), style_) << "\n\n" << table_of(run) << "\n";
+    auto groups = to_bars(run);
+    std::cout << draw_waterfall(groups, style_) << std::flush;
+    auto title = std::to_string(run.asked) + " calls over " + std::to_string(run.nodes.size()) +
+                 " nodes: " + show_seconds(run.seconds);
+    auto ok = write_timeline(title, groups);
+    if (!config_.json.empty())
+      ok = write_file(config_.json, to_json(run) + "\n") && ok;
+    return ok && run.answered == run.asked ? 0 : 1;
+  }
+
   void connect(prompt_template prompt) {
     llm_config config;
     auto& endpoint = config.endpoint;
-    if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL") && config_.llm.base_url.empty()) {
-      simulator::options simulated;
-      simulated.latency = 1280ms;
-      simulated.seed = std::random_device{}();
-      simulator_ = std::make_unique<simulator::server>(simulated);
-      endpoint.base_url = simulator_->base_url();
-    }
+    endpoint = find_endpoint();
     endpoint.api = config_.chat ? openai_api::chat : openai_api::completions;
     endpoint.defaults.temperature = 0.9;
     if (!config_.model.empty())
@@ -106,23 +167,21 @@ private:
     if (auto error = config_.llm.apply_to(config))
       throw std::invalid_argument{sentence_of(error)};
     http_options http;
-    http.max_queued = std::max(http.max_queued, config_.count);
+    http.max_queued = std::max(http.max_queued, count_);
     http.max_call_time = 60s;
     if (simulator_) // its end of each connection is a file of this process, too
       http.max_in_flight = capacity_of(http) / 2;
-    where_ = endpoint.base_url +
-             (simulator_ ? " (simulated: no model is asked, every call takes 1.28 s)" : "");
+    name_endpoint(endpoint.base_url);
     auto llm = spawn_llm(system_, spawn_http(system_, http), config);
     chain_ = spawn_llm_chain(system_, llm, std::move(prompt));
   }
 
   int compare() {
-    std::cout << dim("Endpoint: " + where_, style_) << "\n\n";
-    auto concurrent = perform(config_.count);
+    auto concurrent = perform(count_);
     announce("Concurrent", concurrent);
     auto groups = std::vector{to_bars("concurrent", concurrent)};
     std::optional<run_result> serial;
-    if (concurrent.errors() < config_.count) {
+    if (concurrent.errors() < count_) {
       serial = perform(1);
       announce("Serial", *serial);
       groups.push_back(to_bars("serial", *serial));
@@ -145,7 +204,7 @@ private:
       auto line = line_of(call);
       std::cout << (call.ok() ? line : red("failed: " + line, style_)) << std::endl;
     };
-    auto result = run_calls(system_, chain_, inputs_, config_.count, at_once, print);
+    auto result = run_calls(system_, chain_, inputs_, count_, at_once, print);
     if (!result)
       throw std::runtime_error{describe(result.error())};
     return std::move(*result);
@@ -157,16 +216,19 @@ private:
     std::cout << bold(line, style_) << "\n\n";
   }
 
+  [[nodiscard]] bool write_timeline(
+      const std::string& title, const std::vector<bar_group>& groups) const {
+    if (config_.timeline.empty())
+      return true;
+    auto draw = config_.timeline.ends_with(".svg") ? draw_svg : draw_html;
+    return write_file(config_.timeline, draw(title, "Answered by " + where_, groups));
+  }
+
   [[nodiscard]] bool write_files(const std::vector<bar_group>& groups, const run_result& concurrent,
       const std::optional<run_result>& serial) const {
-    auto ok = true;
-    if (!config_.timeline.empty()) {
-      auto title = std::to_string(config_.count) + " calls: concurrent " +
-                   show_seconds(concurrent.seconds) +
-                   (serial ? ", serial " + show_seconds(serial->seconds) : "");
-      auto draw = config_.timeline.ends_with(".svg") ? draw_svg : draw_html;
-      ok = write_file(config_.timeline, draw(title, "Answered by " + where_, groups));
-    }
+    auto title = std::to_string(count_) + " calls: concurrent " + show_seconds(concurrent.seconds) +
+                 (serial ? ", serial " + show_seconds(serial->seconds) : "");
+    auto ok = write_timeline(title, groups);
     if (!config_.json.empty())
       ok = write_file(config_.json, to_json(concurrent, serial) + "\n") && ok;
     return ok;
@@ -175,6 +237,7 @@ private:
   caf::actor_system& system_;
   const demo_config& config_;
   values inputs_;
+  size_t count_;
   terminal_style style_ = detect_style(STDOUT_FILENO);
   std::unique_ptr<simulator::server> simulator_;
   std::string where_;
@@ -194,10 +257,13 @@ int main(int argc, char** argv) {
     inputs.insert_or_assign(text.substr(0, equals), text.substr(equals + 1));
   }
   try {
-    return run_main<demo_config>(
-        std::move(arguments), [&inputs](caf::actor_system& system, const demo_config& config) {
-          return program{system, config, std::move(inputs)}.run();
-        });
+    auto has_nodes =
+        std::ranges::any_of(arguments, [](const auto& x) { return x.starts_with("--nodes"); });
+    auto run = [&inputs](caf::actor_system& system, const demo_config& config) {
+      return program{system, config, std::move(inputs)}.run();
+    };
+    return has_nodes ? run_main<cluster_demo_config>(std::move(arguments), run)
+                     : run_main<demo_config>(std::move(arguments), run);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';
     return 2;

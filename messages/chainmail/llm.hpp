@@ -95,8 +95,11 @@ struct llm_result {
   std::string model;
   /// What the endpoint said of its limits, if it did.
   std::optional<provider_limits> limits;
-  /// What a guard tried, in order; empty without a guard, and from a cache.
+  /// What a guard tried, in order; empty without a guard, and from a cache. Before these, the nodes of
+  /// a cluster that were lost with the call.
   std::vector<attempt> attempts;
+  /// The node of a cluster that answered; empty when none was asked.
+  std::string node;
   /// Nothing was sent for this call, nor billed: the answer was kept from an earlier one.
   bool is_cached = false;
 
@@ -108,7 +111,7 @@ template <class Inspector>
 bool inspect(Inspector& f, llm_result& x) {
   return f.object(x).fields(f.field("completions", x.completions), f.field("usage", x.usage),
       f.field("model", x.model), f.field("limits", x.limits), f.field("attempts", x.attempts),
-      f.field("is_cached", x.is_cached));
+      f.field("node", x.node), f.field("is_cached", x.is_cached));
 }
 
 } // namespace chainmail

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <demo/bars.hpp>
+#include <demo/cluster_demo.hpp>
 #include <demo/demo.hpp>
 #include <demo/timeline.hpp>
 #include <demo/waterfall.hpp>
@@ -126,4 +127,34 @@ TEST_CASE("the figures count calls and errors of both runs") {
         R"({"concurrent_s":2.0000,"serial_s":9.0000,"speedup":4.500,"calls":10,"errors":1})");
   CHECK(to_json(run, std::nullopt) ==
         R"({"concurrent_s":2.0000,"serial_s":null,"speedup":null,"calls":5,"errors":1})");
+}
+
+TEST_CASE("a run over nodes is drawn node by node, and told in a sentence") {
+  cluster_run run;
+  run.seconds = 2;
+  run.nodes = {"node-1", "node-2"};
+  run.killed = "node-2";
+  run.killed_at_s = 0.5;
+  run.calls = {{"node-1", 0, 1, true, false, "one"}, {"node-2", 0, 0.5, false, false, "lost"},
+      {"node-1", 0.5, 2, true, true, "two"}};
+  run.asked = 2;
+  run.answered = 2;
+  auto groups = to_bars(run);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].bars.size() == 2);
+  CHECK(groups[0].bars[1].label == "(taken over) two");
+  CHECK(groups[1].title == "node-2, killed at 0.50 s");
+  CHECK(!groups[1].bars[0].ok);
+  CHECK(demo::sentence_of(run) ==
+        "node-2 was killed at 0.50 s with 1 calls under way, which other nodes answered: 2 of 2 "
+        "calls answered, none of them twice.");
+  auto table = lines_of(table_of(run));
+  REQUIRE(table.size() == 3);
+  CHECK(table[1] == "node-1            2           1     0");
+  CHECK(table[2] == "node-2            0           0     1  killed at 0.50 s");
+  CHECK(to_json(run) ==
+        R"({"nodes":2,"calls":2,"answered":2,"killed":"node-2","killed_at_s":0.5000,"lost":1,)"
+        R"("seconds":2.0000,"by_node":{"node-1":2,"node-2":0}})");
+  run.answered = 1;
+  CHECK(demo::sentence_of(run).ends_with("1 of 2 calls answered."));
 }

@@ -117,6 +117,10 @@ TEST_CASE("a lost node's calls are made again on another one, once", "[remote_se
     REQUIRE(each->result);
     CHECK(each->result->text() == "from other");
     CHECK(each->answers == 1);
+    CHECK(each->result->node == "other");
+    REQUIRE(each->result->attempts.size() == 1);
+    CHECK(each->result->attempts.front().target == "lost");
+    CHECK(each->result->attempts.front().code == errc::unavailable);
   }
 }
 

@@ -79,3 +79,16 @@ TEST_CASE("ten thousand calls in flight at one second are all answered", "[long]
   CHECK(figures["errors"].GetInt() == 0);
   CHECK(figures["peak_rss_kib"].GetInt() <= 260 * 1024);
 }
+
+TEST_CASE("remote measures another process, and every answer is right") {
+  auto result = run_program("chainmail-bench", {"--scenario=remote", "--calls=4000"});
+  INFO(result.said());
+  auto figures = parsed(result.out);
+  CHECK(figures["calls"].GetInt() == 20'000);
+  CHECK(figures["in_flight"].GetInt() == 256);
+  CHECK(figures["wrong"].GetInt() == 0);
+  CHECK(figures["calls_per_s"].GetDouble() > 1'000);
+  auto added = figures["remote_p50_ms"].GetDouble() - figures["local_p50_ms"].GetDouble();
+  CHECK(std::abs(figures["added_p50_ms"].GetDouble() - added) < 0.001);
+  CHECK(added > 0);
+}

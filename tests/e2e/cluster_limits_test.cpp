@@ -18,7 +18,7 @@ using namespace std::literals;
 namespace {
 
 /// The most that one node leases at once.
-constexpr auto lease = 64;
+constexpr auto largest_lease = 64;
 constexpr auto nodes = 3;
 
 /// Requests that had reached the endpoint, by time.
@@ -127,7 +127,7 @@ TEST_CASE("three nodes share one limit", "[cluster][limits]") {
   auto rate = 100.0;
   // Over a few seconds, what flows evenly is not exceeded by more than a lease a node and the burst
   // of a hundredth.
-  CHECK(most_in(samples, 3, 0, 7) <= 3 * rate + nodes * lease + 60);
+  CHECK(most_in(samples, 3, 0, 7) <= 3 * rate + nodes * largest_lease + 60);
   CHECK(count_between(samples, 1, 7) >= 0.95 * 6 * rate);
 }
 
@@ -141,7 +141,7 @@ TEST_CASE("without the limiter's node, each node keeps to its share", "[cluster]
     cluster.coordinator->send_signal(SIGKILL);
   });
   auto rate = 100.0;
-  CHECK(most_in(samples, 3, 0, 12) <= 3 * rate + nodes * lease + 60);
+  CHECK(most_in(samples, 3, 0, 12) <= 3 * rate + nodes * largest_lease + 60);
   auto alone = count_between(samples, 7, 12) / 5;
   INFO("a second without the limiter: " << alone);
   CHECK(alone > 0.5 * rate);
@@ -151,7 +151,7 @@ TEST_CASE("without the limiter's node, each node keeps to its share", "[cluster]
 TEST_CASE("600 requests a minute over three nodes, minute by minute", "[cluster][limits][long]") {
   limited_cluster cluster{600};
   auto samples = cluster.press(190s, [](double) {});
-  CHECK(most_in(samples, 60, 0, 190) <= 600 + nodes * lease);
+  CHECK(most_in(samples, 60, 0, 190) <= 600 + nodes * largest_lease);
   auto used = count_between(samples, 5, 185) / 3;
   INFO("requests a minute: " << used);
   CHECK(used >= 0.95 * 600);

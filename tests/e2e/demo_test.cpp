@@ -167,8 +167,36 @@ TEST_CASE("a base URL that is none and a file that cannot be written are said be
   CHECK(contains(unwritable.err, "/no/such/folder/x.json"));
 }
 
+TEST_CASE("over three nodes, one is killed and no call is lost") {
+  temporary_folder folder;
+  auto result =
+      run_program("chainmail-demo", {"--nodes=3", "--count=12", "--json=" + folder.path("f.json"),
+                                        "--timeline=" + folder.path("f.svg")});
+  INFO(result.said());
+  REQUIRE(result.status == 0);
+  rapidjson::Document figures;
+  figures.Parse(read_file(folder.path("f.json")).c_str());
+  REQUIRE(figures.IsObject());
+  CHECK(figures["calls"].GetInt() == 12);
+  CHECK(figures["answered"].GetInt() == 12);
+  CHECK(figures["killed"].GetString() == "node-2"s);
+  CHECK(figures["killed_at_s"].GetDouble() > 0.3);
+  CHECK(figures["lost"].GetInt() == 4);
+  auto answered = 0;
+  for (const auto& node : figures["by_node"].GetObject())
+    answered += node.value.GetInt();
+  CHECK(answered == 12);
+  CHECK(figures["by_node"]["node-2"].GetInt() == 0);
+  CHECK(figures["by_node"]["node-1"].GetInt() == 6);
+  CHECK(contains(result.out, "simulated"));
+  CHECK(contains(result.out, "node-2 was killed at 0.4"));
+  CHECK(contains(result.out, "12 of 12 calls answered"));
+  CHECK(contains(read_file(folder.path("f.svg")), "node-2, killed at"));
+}
+
 TEST_CASE("help is printed and is no error") {
-  for (auto* name : {"chainmail-demo", "chainmail-bench", "chainmail-simulator"}) {
+  for (auto* name :
+      {"chainmail-demo", "chainmail-bench", "chainmail-simulator", "chainmail-node"}) {
     auto result = run_program(name, {"--help"});
     CHECK(result.status == 0);
     CHECK(contains(result.said(), "--help"));

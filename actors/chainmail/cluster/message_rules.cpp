@@ -216,6 +216,7 @@ public:
     }
     check(x.usage);
     name("the model", x.model);
+    name("the node", x.node);
     check(x.limits);
     entries("the attempts", x.attempts.size());
     for (const auto& each : x.attempts) {

@@ -6,13 +6,16 @@
 #include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/remote_service.hpp>
 #include <chainmail/errors.hpp>
+#include <chainmail/llm.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/sec.hpp>
 #include <caf/stateful_actor.hpp>
+#include <caf/typed_message_view.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 #include <unordered_map>
@@ -26,7 +29,7 @@ using clock_type = std::chrono::steady_clock;
 using time_point = clock_type::time_point;
 
 /// The nodes that a call may be lost with.
-constexpr uint32_t most_losses = 3;
+constexpr size_t most_losses = 3;
 
 /// How long a node that was full is left alone.
 constexpr std::chrono::milliseconds rest_of_a_full_node{10};
@@ -70,7 +73,10 @@ struct remote_service_state {
     deadline due;
     int32_t priority = 0;
     bool is_repeatable = false;
-    uint32_t losses = 0;
+    time_point came;
+    time_point sent;
+    /// With which nodes it was lost, in the terms of an LLM's result.
+    std::vector<attempt> losses;
     /// Where it is; empty while it waits.
     caf::actor_addr at;
     uint64_t request_id = 0;
@@ -169,6 +175,7 @@ struct remote_service_state {
       return make_failure(errc::overloaded, "as many calls as may wait for \"" + options.name +
                                                 "\" do (" + std::to_string(waiting.size()) +
                                                 "): try again later");
+    next.came = now;
     next.request = std::move(content);
     next.caller = self->make_response_promise();
     auto number = next_number++;
@@ -237,6 +244,7 @@ struct remote_service_state {
   void send(uint64_t number, member& to) {
     auto& what = calls.at(number);
     what.at = to.handle.address();
+    what.sent = self->clock().now();
     ++to.use.in_flight;
     to.use.last_chosen = next_number++;
     to.calls.insert(number);
@@ -261,8 +269,9 @@ struct remote_service_state {
 
   void lose(uint64_t number, const std::string& node) {
     auto& what = calls.at(number);
-    ++what.losses;
-    if (what.is_repeatable && what.losses < most_losses)
+    what.losses.push_back({node, errc::unavailable, 0, "the node was lost", what.sent - what.came,
+        self->clock().now() - what.sent});
+    if (what.is_repeatable && what.losses.size() < most_losses)
       wait_again(number, what);
     else
       finish(number, caf::make_message(make_failure(errc::unavailable,
@@ -320,9 +329,19 @@ struct remote_service_state {
       reply = caf::make_message(error_from_peer(error, options.name.c_str()));
     } else if (auto error = check_answer(options.kind, reply)) {
       reply = caf::make_message(std::move(error));
+    } else if (auto result = caf::make_typed_message_view<llm_result>(reply)) {
+      sign(caf::get<0>(result), what, at->second.node);
     }
     finish(number, std::move(reply));
     dispatch();
+  }
+
+  /// The name of a node that only passed the call on is not of interest.
+  static void sign(llm_result& result, call& what, const std::string& node) {
+    if (result.node.empty())
+      result.node = node;
+    result.attempts.insert(result.attempts.begin(), std::make_move_iterator(what.losses.begin()),
+        std::make_move_iterator(what.losses.end()));
   }
 
   /// One that is full gets nothing for a moment, one that leaves nothing until it announces itself
