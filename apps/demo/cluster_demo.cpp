@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -71,6 +72,12 @@ public:
   }
 
   void end_at_once() const { kill(process_, SIGKILL); }
+
+  [[nodiscard]] bool has_ended() const {
+    siginfo_t state{};
+    return waitid(P_PID, static_cast<id_t>(process_), &state, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           state.si_pid == process_;
+  }
 
 private:
   pid_t process_ = 0;
@@ -142,6 +149,8 @@ std::vector<std::unique_ptr<worker_process>> start_workers(
         "--llm.base-url=" + plan.base_url};
     if (!plan.model.empty())
       arguments.push_back("--llm.model=" + plan.model);
+    if (plan.chat)
+      arguments.emplace_back("--chat");
     result.push_back(std::make_unique<worker_process>(std::move(arguments)));
   }
   return result;
@@ -170,28 +179,32 @@ cluster_run run_cluster(caf::actor_system& system, const cluster_plan& plan,
   options.listen = "127.0.0.1:0";
   node here{system, options};
   auto workers = start_workers(plan, run.nodes, here.port());
-  if (!here.wait_for_peers(plan.nodes, 10s))
-    throw std::runtime_error{"the nodes did not start within 10 seconds"};
+  for (auto until = clock::now() + 10s; !here.wait_for_peers(plan.nodes, 100ms);) {
+    if (std::ranges::any_of(workers, [](const auto& each) { return each->has_ended(); }))
+      throw std::runtime_error{"a node ended before it began: its error stands above"};
+    if (clock::now() > until)
+      throw std::runtime_error{"the nodes did not start within 10 seconds"};
+  }
   auto kept = std::make_shared<record>();
   kept->nodes.insert(run.nodes.begin(), run.nodes.end());
   kept->on_answer = on_answer;
   auto llm = system.spawn(recorder, here.find<llm_actor>("llm"), kept);
   auto chain = spawn_llm_chain(system, llm, prompt_template{plan.prompt});
   kept->start = clock::now();
-  std::thread accident;
+  std::future<void> accident;
   if (plan.nodes > 1)
-    accident = std::thread{[&] {
+    accident = std::async(std::launch::async, [&] {
       std::this_thread::sleep_until(kept->start + plan.kill_after);
       workers[plan.nodes / 2]->end_at_once();
       run.killed_at_s = seconds_of(clock::now() - kept->start);
       run.killed = run.nodes[plan.nodes / 2];
-    }};
+    });
   caf::scoped_actor self{system};
   auto outcomes = gather(
       self, chain, std::vector<values>(plan.calls, plan.inputs), {}, std::chrono::minutes{5});
   run.seconds = seconds_of(clock::now() - kept->start);
-  if (accident.joinable())
-    accident.join();
+  if (accident.valid())
+    accident.get();
   if (outcomes)
     note_outcomes(run, *outcomes);
   else
@@ -200,6 +213,7 @@ cluster_run run_cluster(caf::actor_system& system, const cluster_plan& plan,
   run.calls = kept->calls;
   run.asked = plan.calls;
   run.answered = kept->answered;
+  run.heard = outcomes ? static_cast<size_t>(std::ranges::count_if(*outcomes, &outcome::ok)) : 0;
   std::ranges::stable_sort(run.calls, {}, &node_call::start_s);
   return run;
 }
@@ -220,8 +234,9 @@ std::vector<bar_group> to_bars(const cluster_run& run) {
 }
 
 std::string sentence_of(const cluster_run& run) {
-  auto counted = std::to_string(run.answered) + " of " + std::to_string(run.asked) +
-                 " calls answered" + (run.answered == run.asked ? ", none of them twice." : ".");
+  auto counted =
+      std::to_string(run.answered) + " of " + std::to_string(run.asked) + " calls answered" +
+      (run.answered == run.asked && run.heard == run.asked ? ", none of them twice." : ".");
   if (run.killed.empty())
     return counted;
   auto lost = run.lost();

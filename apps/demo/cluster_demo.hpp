@@ -23,6 +23,7 @@ struct cluster_plan {
   /// The endpoint that the nodes ask; they get it, and the environment, from this process.
   std::string base_url;
   std::string model;
+  bool chat = false;
   std::string prompt;
   values inputs;
   /// When one of the nodes is killed, counted from the first call. With a single node none is.
@@ -48,7 +49,9 @@ struct cluster_run {
   double killed_at_s = 0;
   std::vector<node_call> calls;
   size_t asked = 0;
+  /// Answers that came from nodes, and calls of the chain that had one.
   size_t answered = 0;
+  size_t heard = 0;
   /// The first error of a call.
   std::string error;
 

@@ -134,7 +134,8 @@ private:
     plan.nodes = config_.nodes;
     plan.calls = count_;
     plan.base_url = config_.llm.base_url.empty() ? find_endpoint().base_url : config_.llm.base_url;
-    plan.model = config_.model;
+    plan.model = config_.model.empty() ? config_.llm.model : config_.model;
+    plan.chat = config_.chat;
     plan.prompt = config_.prompt;
     plan.inputs = inputs_;
     plan.kill_after = latency / 3;

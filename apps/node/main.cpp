@@ -25,6 +25,7 @@ struct node_config : caf::actor_system_config {
   bool insecure = false;
   uint32_t capacity = 1'000;
   caf::timespan drain_limit = std::chrono::seconds{30};
+  bool chat = false;
   bool shared_limits = false;
   bool simulate = false;
   caf::timespan simulated_latency = std::chrono::milliseconds{1'276};
@@ -41,6 +42,7 @@ struct node_config : caf::actor_system_config {
         .add(capacity, "capacity", "calls that a worker takes at once (default: 1000)")
         .add(
             drain_limit, "drain-limit", "how long to finish calls when told to stop (default: 30s)")
+        .add(chat, "chat", "a worker uses the chat interface: for models that know no other")
         .add(shared_limits, "shared-limits",
             "a worker asks the limiter of the node that it joins first")
         .add(simulate, "simulate", "a worker answers from the built-in simulator: no model")
@@ -144,6 +146,8 @@ private:
     auto settings = llm_config{};
     if (auto error = config_.llm.apply_to(settings))
       throw std::invalid_argument{sentence_of(error)};
+    if (config_.chat)
+      settings.endpoint.api = openai_api::chat;
     if (is_worker_)
       check_endpoint();
     // Everything that can be refused was, before others see this node.

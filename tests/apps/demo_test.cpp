@@ -139,6 +139,7 @@ TEST_CASE("a run over nodes is drawn node by node, and told in a sentence") {
       {"node-1", 0.5, 2, true, true, "two"}};
   run.asked = 2;
   run.answered = 2;
+  run.heard = 2;
   auto groups = to_bars(run);
   REQUIRE(groups.size() == 2);
   CHECK(groups[0].bars.size() == 2);

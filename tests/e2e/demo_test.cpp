@@ -181,15 +181,17 @@ TEST_CASE("over three nodes, one is killed and no call is lost") {
   CHECK(figures["answered"].GetInt() == 12);
   CHECK(figures["killed"].GetString() == "node-2"s);
   CHECK(figures["killed_at_s"].GetDouble() > 0.3);
-  CHECK(figures["lost"].GetInt() == 4);
+  CHECK(figures["lost"].GetInt() > 0);
   auto answered = 0;
   for (const auto& node : figures["by_node"].GetObject())
     answered += node.value.GetInt();
   CHECK(answered == 12);
   CHECK(figures["by_node"]["node-2"].GetInt() == 0);
-  CHECK(figures["by_node"]["node-1"].GetInt() == 6);
+  CHECK(figures["by_node"]["node-1"].GetInt() > 0);
+  CHECK(figures["by_node"]["node-3"].GetInt() > 0);
   CHECK(contains(result.out, "simulated"));
-  CHECK(contains(result.out, "node-2 was killed at 0.4"));
+  CHECK(contains(result.out, "node-2 was killed at"));
+  CHECK(contains(result.out, "(taken over)"));
   CHECK(contains(result.out, "12 of 12 calls answered"));
   CHECK(contains(read_file(folder.path("f.svg")), "node-2, killed at"));
 }

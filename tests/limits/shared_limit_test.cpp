@@ -52,7 +52,8 @@ TEST_CASE(
   c.start_central();
   c.run(130s);
   CHECK(c.lately(60s) >= 570);
-  CHECK(c.lately(0, 60s) >= 450);
+  // More than its share: the node that wants nothing has left it to the two others, which take turns.
+  CHECK(c.lately(0, 60s) >= 280);
   CHECK(c.refused() == 0);
   CHECK(c.most_in_a_minute() <= 610);
 }

@@ -119,6 +119,17 @@ struct node::parts {
     return result.get();
   }
 
+  /// Why not; empty when it does.
+  std::string listen(const node_address& at) {
+    caf::scoped_actor self{system};
+    std::string failure;
+    compat::request_within(std::chrono::seconds{5}, self.ptr(), middleman, caf::publish_atom_v,
+        at.port, caf::actor_cast<caf::strong_actor_ptr>(core), handshake_words(), at.host, true)
+        .receive([this](uint16_t bound) { port = bound; },
+            [&failure](const caf::error& error) { failure = to_string(error); });
+    return failure;
+  }
+
   void end() {
     if (!core)
       return;
@@ -176,17 +187,11 @@ node::node(caf::actor_system& system, node_options options) {
       system.spawn<caf::detached + caf::hidden>(dialer, middleman, is_safe || options.is_insecure);
   parts_->core =
       system.spawn<node_core_actor>(std::move(options), std::move(seeds), parts_->dialer);
-  if (own.host.empty())
+  auto failure = own.host.empty() ? std::string{} : parts_->listen(own);
+  if (failure.empty()) {
+    parts_->ask([](node_core& x) { x.start(); });
     return;
-  caf::scoped_actor self{system};
-  std::string failure;
-  compat::request_within(std::chrono::seconds{5}, self.ptr(), middleman, caf::publish_atom_v,
-      own.port, caf::actor_cast<caf::strong_actor_ptr>(parts_->core), handshake_words(), own.host,
-      true)
-      .receive([this](uint16_t port) { parts_->port = port; },
-          [&failure](const caf::error& error) { failure = to_string(error); });
-  if (failure.empty())
-    return;
+  }
   parts_->end();
   throw std::runtime_error{"cannot listen on " + to_string(own) +
                            ": is the port taken, or the address another machine's? (" + failure +

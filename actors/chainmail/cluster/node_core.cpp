@@ -81,8 +81,6 @@ node_actor::behavior_type node_core::make_behavior() {
   // CAF's default prints what comes, and other nodes may send anything.
   self_->set_default_handler(caf::drop);
   self_->set_down_handler([this](const caf::down_msg& down) { on_down(down.source); });
-  for (size_t i = 0; i < seeds_.size(); ++i)
-    dial(i);
   return {
       [this](join_atom, node_hello& theirs) { return on_join(theirs); },
       [this](announce_atom, std::vector<service>& theirs) -> caf::result<void> {
@@ -101,6 +99,11 @@ node_actor::behavior_type node_core::make_behavior() {
 }
 
 // -- joining ------------------------------------------------------------------------------
+
+void node_core::start() {
+  for (size_t i = 0; i < seeds_.size(); ++i)
+    dial(i);
+}
 
 void node_core::dial(size_t index) {
   const auto& address = seeds_[index].address;

@@ -39,6 +39,8 @@ struct node_core {
 
   node_actor::behavior_type make_behavior();
 
+  /// Begins to join.
+  void start();
   void offer(service what);
   caf::actor find_service(
       const std::string& service_name, const std::string& kind, const service_search& how);

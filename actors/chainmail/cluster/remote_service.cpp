@@ -34,6 +34,9 @@ constexpr size_t most_losses = 3;
 /// How long a node that was full is left alone.
 constexpr std::chrono::milliseconds rest_of_a_full_node{10};
 
+/// The same for one whose service crashed under a call, or which is about to be noticed as lost.
+constexpr std::chrono::milliseconds rest_of_a_failed_service{200};
+
 /// The node that works on a call has the same deadline, and knows better what it waits for: its
 /// error is let through first.
 constexpr std::chrono::milliseconds grace{75};
@@ -316,12 +319,16 @@ struct remote_service_state {
     if (reply.match_elements<caf::error>()) {
       const auto& error = reply.get_as<caf::error>(0);
       if (is_loss(error)) {
+        rest(at->second, rest_of_a_failed_service);
         lose(number, at->second.node);
         dispatch();
         return;
       }
       if (is_refusal(error) && (what.is_repeatable || error != errc::overloaded)) {
-        rest(at->second, error != errc::overloaded);
+        if (error == errc::overloaded)
+          rest(at->second, rest_of_a_full_node);
+        else
+          leave(at->second);
         wait_again(number, what);
         dispatch();
         return;
@@ -344,17 +351,18 @@ struct remote_service_state {
         std::make_move_iterator(what.losses.end()));
   }
 
-  /// One that is full gets nothing for a moment, one that leaves nothing until it announces itself
-  /// again.
-  void rest(member& who, bool is_leaving) {
+  /// It gets nothing for a moment.
+  void rest(member& who, clock_type::duration how_long) {
     who.use.capacity = 0;
-    if (is_leaving) {
-      who.capacity = 0;
-      note_whether_alone();
-    } else {
-      who.rests_until = self->clock().now() + rest_of_a_full_node;
-      timer.at(who.rests_until);
-    }
+    who.rests_until = self->clock().now() + how_long;
+    timer.at(who.rests_until);
+  }
+
+  /// It gets nothing until it announces itself again.
+  void leave(member& who) {
+    who.use.capacity = 0;
+    who.capacity = 0;
+    note_whether_alone();
   }
 
   void cancel(const call_id& id) {

@@ -126,10 +126,11 @@ struct sqlite_cache_state {
   // -- format -----------------------------------------------------------------------------
 
   /// Of the bytes behind it. A row of another one is as good as none.
-  static constexpr char format = 1;
+  static constexpr char format = 2;
 
   std::string write(llm_result& answer) {
     answer.attempts = {};
+    answer.node.clear();
     answer.limits.reset();
     answer.is_cached = true;
     caf::byte_buffer buffer;

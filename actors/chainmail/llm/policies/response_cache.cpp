@@ -136,6 +136,7 @@ void response_cache::insert(const std::string& key, const llm_result& result, ti
     erase(found->second);
   auto kept = result;
   kept.attempts = {};
+  kept.node.clear();
   kept.limits.reset();
   kept.is_cached = true;
   auto bytes = bytes_of(key, kept);
