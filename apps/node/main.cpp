@@ -62,7 +62,9 @@ sigset_t block_stop_signals() {
 }
 
 void say(const std::string& line) {
-  std::cout << ("chainmail-node: " + line + "\n") << std::flush;
+  auto whole = "chainmail-node: " + line; // in one piece: several threads have something to say
+  whole += '\n';
+  std::cout << whole << std::flush;
 }
 
 bool has_endpoint(const node_config& config) {
@@ -86,8 +88,12 @@ std::map<std::string, chain_spec> chains_in(const node_config& config) {
     chain_spec spec;
     for (const auto& [key, field] : *fields) {
       auto* text = caf::get_if<std::string>(&field);
-      if (text == nullptr)
-        throw std::invalid_argument{"chains." + chain + "." + key + " must be text in quotes"};
+      if (text == nullptr) {
+        auto where = "chains." + chain;
+        where += '.';
+        where += key;
+        throw std::invalid_argument{where + " must be text in quotes"};
+      }
       (key == "kind" ? spec.kind : spec.settings[key]) = *text;
     }
     result.emplace(chain, std::move(spec));

@@ -77,7 +77,7 @@ caf::expected<chain_actor> spawn_summarize(
 
 caf::expected<chain_actor> spawn(
     caf::actor_system& system, const chain_spec& spec, const llm_actor& llm) {
-  auto takes = [&spec](std::set<std::string> known) { return check_settings(spec, known); };
+  auto takes = [&spec](const std::set<std::string>& known) { return check_settings(spec, known); };
   if (spec.kind == "llm_chain") {
     auto error = takes({"template", "output_key"});
     return error ? caf::expected<chain_actor>{error} : spawn_llm(system, spec, llm);

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace chainmail {
@@ -120,8 +121,9 @@ caf::error try_connect(const node_address& address, caf::timespan timeout) {
     if (error == 0)
       return {};
   }
-  return make_failure(errc::connection_failed,
-      "nothing accepts connections at " + to_string(address) + " (" + std::strerror(error) + ")");
+  return make_failure(errc::connection_failed, "nothing accepts connections at " +
+                                                   to_string(address) + " (" +
+                                                   std::generic_category().message(error) + ")");
 }
 
 } // namespace chainmail

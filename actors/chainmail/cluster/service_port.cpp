@@ -83,12 +83,10 @@ struct service_port_state {
       ++counters->refused;
       if (is_request)
         return error;
-    } else if (!is_request) {
-      pass_on(*mail, content);
-    } else if (counters->is_closed) {
+    } else if (is_request && counters->is_closed) {
       ++counters->refused;
       return caf::make_error(caf::sec::request_receiver_down);
-    } else if (options.keeps_sender) {
+    } else if (!is_request || options.keeps_sender) {
       pass_on(*mail, content);
     } else if (calls.size() >= options.capacity) {
       ++counters->refused;
