@@ -213,7 +213,8 @@ TEST_CASE("mutated messages neither crash a node nor make it grow", "[hostile_pe
   CHECK(eventually([&] { return open_files() <= files + 5; }, 5s));
   auto grown = resident_bytes() > before ? resident_bytes() - before : 0;
   INFO("grown by " << grown / 1'024 << " KiB");
-  CHECK(grown < size_t{16} << 20U);
+  if (slowness == 1) // AddressSanitizer keeps what was freed
+    CHECK(grown < size_t{16} << 20U);
   CHECK(party.victim.node.status().peers == std::vector<std::string>{"friendly"});
 }
 
