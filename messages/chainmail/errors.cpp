@@ -89,9 +89,8 @@ flat_error flatten(const caf::error& what) {
 caf::error to_error(flat_error what) {
   if (what.code == errc::none)
     return {};
-  return what.detail
-             ? make_failure(what.code, std::move(what.sentence), std::move(*what.detail))
-             : make_failure(what.code, std::move(what.sentence));
+  return what.detail ? make_failure(what.code, std::move(what.sentence), std::move(*what.detail))
+                     : make_failure(what.code, std::move(what.sentence));
 }
 
 std::string describe(const caf::error& what) {

@@ -148,8 +148,8 @@ struct flat_error {
 
 template <class Inspector>
 bool inspect(Inspector& f, flat_error& x) {
-  return f.object(x).fields(f.field("code", x.code), f.field("sentence", x.sentence),
-      f.field("detail", x.detail));
+  return f.object(x).fields(
+      f.field("code", x.code), f.field("sentence", x.sentence), f.field("detail", x.detail));
 }
 
 /// errc::internal for an error that is not chainmail's.
