@@ -63,6 +63,23 @@ TEST_CASE("an actor of another node is used as one's own", "[node]") {
   CHECK(client.node.status().peers == std::vector<std::string>{"server"});
 }
 
+TEST_CASE("megabytes arrive whole, in both directions", "[node]") {
+  member server{{.name = "server", .listen = "127.0.0.1:0"}};
+  server.node.offer("llm", spawn_echo(server.system, ""));
+  member client{{.name = "client", .join = {server.address()}}};
+  auto llm = client.node.find<llm_actor>("llm");
+  caf::scoped_actor self{client.system};
+  for (auto size : {size_t{256} << 10U, (size_t{256} << 10U) + 1, size_t{6'000'000}}) {
+    std::string text;
+    for (size_t i = 0; text.size() < size; ++i)
+      text += std::to_string(i) + " ";
+    text.resize(size);
+    auto answer = generate(self, llm, text, 30s);
+    REQUIRE(answer);
+    CHECK((answer->text() == text));
+  }
+}
+
 TEST_CASE("what is offered later is found by handles of before", "[node]") {
   member server{{.name = "server", .listen = "127.0.0.1:0"}};
   member client{{.name = "client", .join = {server.address()}}};

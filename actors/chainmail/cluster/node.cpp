@@ -68,8 +68,8 @@ std::string default_name() {
 }
 
 /// Connects, in a thread of its own: names are looked up, and CAF's connect() waits.
-caf::behavior dialer(
-    caf::event_based_actor* self, caf::io::middleman_actor middleman, bool may_leave_machine) {
+caf::behavior dialer(caf::event_based_actor* self, const caf::io::middleman_actor& middleman,
+    bool may_leave_machine) {
   return {[self, middleman, may_leave_machine](caf::connect_atom, std::string& host, uint16_t port)
               -> caf::result<caf::node_id, caf::strong_actor_ptr, std::set<std::string>> {
     node_address to{host, port};
