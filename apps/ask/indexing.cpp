@@ -32,10 +32,10 @@ public:
     auto listing = list_folder(folder_);
     if (!listing)
       return std::move(listing.error());
-    auto known = ask_index<std::vector<std::string>>(list_atom_v, std::string{"fingerprint"});
+    auto known = ask_index<metadata_texts>(list_atom_v, std::string{"fingerprint"});
     if (!known)
       return std::move(known.error());
-    stale_ = {known->begin(), known->end()};
+    stale_ = {known->texts.begin(), known->texts.end()};
     report_.complaints = std::move(listing->complaints);
     progress_.all_files = listing->names.size();
     auto failed = add_files(listing->names);

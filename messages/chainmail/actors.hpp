@@ -91,7 +91,7 @@ using gather_actor = caf::typed_actor<
 /// Turns texts into vectors whose nearness is nearness of meaning.
 using embedder_actor = caf::typed_actor<
     // One vector per text, in their order, all of one dimension.
-    caf::result<embeddings>(embed_atom, std::vector<std::string> texts, call_context),
+    caf::result<embeddings>(embed_atom, embed_request, call_context),
     // Gives up a call, down to its sockets.
     caf::result<void>(cancel_atom, call_id)>;
 
@@ -99,16 +99,16 @@ using embedder_actor = caf::typed_actor<
 using vector_index_actor = caf::typed_actor<
     // Adds documents, each with its row of the vectors. The answer is their IDs, in their order; an
     // ID is never used twice. All of them are added, or none.
-    caf::result<std::vector<uint64_t>>(add_atom, std::vector<document>, embeddings, call_context),
+    caf::result<document_ids>(add_atom, std::vector<document>, embeddings, call_context),
     // Removes documents by ID. The answer is how many there were; unknown IDs are left alone.
-    caf::result<uint64_t>(erase_atom, std::vector<uint64_t> ids, call_context),
+    caf::result<uint64_t>(erase_atom, document_ids, call_context),
     // Removes the documents that match. The answer is how many there were.
     caf::result<uint64_t>(erase_atom, metadata_filter, call_context),
     // The documents nearest to the one row of `query`, best first.
     caf::result<std::vector<scored_document>>(
         search_atom, embeddings query, search_options, call_context),
     // The distinct values that the documents have under a metadata key, sorted.
-    caf::result<std::vector<std::string>>(list_atom, std::string metadata_key, call_context),
+    caf::result<metadata_texts>(list_atom, std::string metadata_key, call_context),
     // Makes what was added and removed survive this process.
     caf::result<void>(save_atom, call_context), caf::result<index_status>(status_atom)>;
 

@@ -14,7 +14,7 @@ namespace chainmail {
 
 /// Of the messages between nodes: theirs, and all that stand in messages/. Nodes with another number
 /// refuse each other.
-inline constexpr uint32_t cluster_protocol = 1;
+inline constexpr uint32_t cluster_protocol = 2;
 
 /// One actor that a node lets others use.
 struct service {

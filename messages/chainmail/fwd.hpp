@@ -68,11 +68,14 @@ struct gather_progress;
 
 // -- retrieval and memory -----------------------------------------------------------
 
+struct embed_request;
 struct embeddings;
 struct metadata_filter;
 struct search_options;
 struct retrieval_query;
 struct scored_document;
+struct document_ids;
+struct metadata_texts;
 struct index_status;
 struct conversation_turn;
 struct conversation;

@@ -15,6 +15,16 @@ namespace chainmail {
 
 // -- vectors ----------------------------------------------------------------------
 
+/// Texts that want a vector each.
+struct embed_request {
+  std::vector<std::string> texts;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, embed_request& x) {
+  return f.object(x).fields(f.field("texts", x.texts));
+}
+
 /// Vectors of one dimension, row after row.
 struct embeddings {
   uint32_t dimension = 0;
@@ -94,6 +104,28 @@ template <class Inspector>
 bool inspect(Inspector& f, scored_document& x) {
   return f.object(x).fields(
       f.field("id", x.id), f.field("found", x.found), f.field("score", x.score));
+}
+
+/// The IDs that a vector index gave to documents.
+struct document_ids {
+  std::vector<uint64_t> ids;
+
+  friend bool operator==(const document_ids&, const document_ids&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, document_ids& x) {
+  return f.object(x).fields(f.field("ids", x.ids));
+}
+
+/// The distinct texts that documents have under one metadata key, sorted.
+struct metadata_texts {
+  std::vector<std::string> texts;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, metadata_texts& x) {
+  return f.object(x).fields(f.field("texts", x.texts));
 }
 
 struct index_status {

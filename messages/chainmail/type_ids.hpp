@@ -1,5 +1,6 @@
 // The type-ID block: which types may stand in a message, and the atoms. Order is part of the wire
-// format.
+// format. Only types of our own are in it: an application may register any other, such as
+// std::vector<std::string>, in its block.
 #pragma once
 
 #include <chainmail/actors.hpp>
@@ -9,8 +10,8 @@
 #include <caf/type_id.hpp>
 
 /// First type ID of chainmail. An application that has more than 500 IDs of its own, or another
-/// library here, defines this before any include, with the same value in every translation unit
-/// (chainmail's own included) and on every node.
+/// library here, sets the CMake variable of this name when it builds chainmail: the targets, the
+/// installed package and the pkg-config file carry it to who uses them. All nodes must agree.
 #ifndef CHAINMAIL_FIRST_TYPE_ID
 #define CHAINMAIL_FIRST_TYPE_ID (caf::first_custom_type_id + 500)
 #endif
@@ -26,7 +27,6 @@ CAF_ADD_TYPE_ID(chainmail, (chainmail::errc))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::document))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::value))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::values))
-CAF_ADD_TYPE_ID(chainmail, (std::vector<std::string>))
 CAF_ADD_TYPE_ID(chainmail, (std::vector<chainmail::document>))
 CAF_ADD_TYPE_ID(chainmail, (std::vector<chainmail::values>))
 
@@ -50,13 +50,15 @@ CAF_ADD_TYPE_ID(chainmail, (chainmail::gather_options))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::gather_progress))
 
 CAF_ADD_TYPE_ID(chainmail, (std::vector<chainmail::chat_message>))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::embed_request))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::embeddings))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::metadata_filter))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::search_options))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::retrieval_query))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::scored_document))
 CAF_ADD_TYPE_ID(chainmail, (std::vector<chainmail::scored_document>))
-CAF_ADD_TYPE_ID(chainmail, (std::vector<uint64_t>))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::document_ids))
+CAF_ADD_TYPE_ID(chainmail, (chainmail::metadata_texts))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::index_status))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::conversation_turn))
 CAF_ADD_TYPE_ID(chainmail, (chainmail::conversation))

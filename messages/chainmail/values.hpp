@@ -4,6 +4,8 @@
 #include <chainmail/type_ids.hpp>
 
 #include <caf/fwd.hpp>
+#include <caf/inspector_access.hpp>
+#include <caf/sec.hpp>
 
 #include <compare>
 #include <map>
@@ -51,3 +53,37 @@ caf::expected<std::string> get_text(const values& from, std::string_view key);
 bool append_text(std::string& to, const value& what);
 
 } // namespace chainmail
+
+/// A value crosses the wire as the index of its alternative and the alternative. CAF's own form of a
+/// variant wants a type ID for each, and std::vector<std::string> is not ours to give one.
+template <>
+struct caf::inspector_access<chainmail::value> : caf::inspector_access_base<chainmail::value> {
+  template <class Inspector>
+  static bool apply(Inspector& f, chainmail::value& x) {
+    auto type = static_cast<uint8_t>(x.index());
+    if (!f.begin_object(caf::type_id_v<chainmail::value>, "chainmail::value") ||
+        !f.begin_field("type") || !f.apply(type) || !f.end_field() || !f.begin_field("value"))
+      return false;
+    if constexpr (Inspector::is_loading) {
+      if (!become<0>(x, type)) {
+        f.emplace_error(caf::sec::invalid_field_type, std::string{"value"});
+        return false;
+      }
+    }
+    return std::visit([&f](auto& what) { return f.apply(what); }, x) && f.end_field() &&
+           f.end_object();
+  }
+
+private:
+  template <size_t Index>
+  static bool become(chainmail::value& x, size_t type) {
+    if constexpr (Index < std::variant_size_v<chainmail::value>) {
+      if (type != Index)
+        return become<Index + 1>(x, type);
+      x.emplace<Index>();
+      return true;
+    } else {
+      return false;
+    }
+  }
+};

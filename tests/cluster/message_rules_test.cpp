@@ -72,7 +72,7 @@ TEST_CASE("what the interfaces of services ask is let through", "[message_rules]
   CHECK(said_of(lease_atom_v, lease_demand{"key", 64, 1'000}, call_context{}).empty());
   CHECK(said_of(settle_atom_v, uint64_t{1}, permit_report{}).empty());
   CHECK(said_of(settle_atom_v, lease_report{}).empty());
-  CHECK(said_of(embed_atom_v, std::vector{"text"s}, call_context{}).empty());
+  CHECK(said_of(embed_atom_v, embed_request{{"text"}}, call_context{}).empty());
   CHECK(said_of(retrieve_atom_v, retrieval_query{"text", 4, {}}, call_context{}).empty());
 }
 
@@ -102,7 +102,7 @@ TEST_CASE("text must be UTF-8, wherever it stands", "[message_rules]") {
   CHECK(says(said_of_input(std::vector{document{"", {{not_utf8_text, ""}}}}), "metadata"));
   CHECK(says(said_of_input(std::vector{chat_message{"user", not_utf8_text}}), "chat"));
   CHECK(says(said_of(call_atom_v, values{{not_utf8_text, 1}}, call_context{}), "name"));
-  CHECK(says(said_of(embed_atom_v, std::vector{not_utf8_text}, call_context{}), "texts"));
+  CHECK(says(said_of(embed_atom_v, embed_request{{not_utf8_text}}, call_context{}), "texts"));
   CHECK(says(
       said_of(retrieve_atom_v, retrieval_query{not_utf8_text, 4, {}}, call_context{}), "query"));
   CHECK(says(said_of(acquire_atom_v, demand{not_utf8_text, 1, false}, call_context{}), "key"));

@@ -1,6 +1,6 @@
 #include "support/stub_http.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/retrieval/openai_embedder.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -38,7 +38,8 @@ struct room {
   }
 
   auto embed(std::vector<std::string> texts, const call_context& context) {
-    auto result = ask<embeddings>(time, embedder, embed_atom_v, std::move(texts), context);
+    auto result =
+        ask<embeddings>(time, embedder, embed_atom_v, embed_request{std::move(texts)}, context);
     time.settle();
     return result;
   }

@@ -1,6 +1,6 @@
 #include "support/stub_embedder.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/retrieval/retriever.hpp>
 #include <chainmail/retrieval/vector_index_actor.hpp>
 
@@ -24,7 +24,7 @@ struct patient_embedder_state {
 
   embedder_actor::behavior_type make_behavior() {
     return {
-        [this](embed_atom, const std::vector<std::string>&,
+        [this](embed_atom, const embed_request&,
             const call_context& context) -> caf::result<embeddings> {
           id = context.id;
           caller = self->make_response_promise<embeddings>();
@@ -52,10 +52,10 @@ struct room {
     std::vector<document> documents = {{"a b", {{"lang", "en"}, {"year", "1"}}},
         {"a b", {{"lang", "de"}, {"year", "1"}}}, {"a c", {{"lang", "en"}, {"year", "2"}}},
         {"d", {}}};
-    auto added = ask<id_list>(time, indexer, add_atom_v, documents, time.context());
+    auto added = ask<document_ids>(time, indexer, add_atom_v, documents, time.context());
     time.settle();
     REQUIRE(added->result);
-    CHECK(*added->result == id_list{1, 2, 3, 4});
+    CHECK(added->result->ids == id_list{1, 2, 3, 4});
   }
 
   auto retrieve(const retriever_options& options, const retrieval_query& query) {
@@ -152,14 +152,14 @@ TEST_CASE("an indexer adds nothing for no documents, and all or none otherwise")
   room here;
   auto indexer = spawn_indexer(here.time.system, here.embedder, here.index);
   auto add = [&](std::vector<document> documents) {
-    auto result =
-        ask<id_list>(here.time, indexer, add_atom_v, std::move(documents), here.time.context());
+    auto result = ask<document_ids>(
+        here.time, indexer, add_atom_v, std::move(documents), here.time.context());
     here.time.settle();
     return result;
   };
-  CHECK(add({})->result->empty());
+  CHECK(add({})->result->ids.empty());
   CHECK(add({{"fine", {}}, {"", {}}})->error == errc::invalid_input);
-  CHECK(*add({{"fine", {}}})->result == id_list{5});
+  CHECK(add({{"fine", {}}})->result->ids == id_list{5});
 }
 
 TEST_CASE("a program adds documents and waits for their IDs") {
@@ -170,7 +170,7 @@ TEST_CASE("a program adds documents and waits for their IDs") {
   auto index = spawn_vector_index(system);
   auto ids = add_documents(self, embedder, index, {{"a", {}}, {"b", {}}}, 1min);
   REQUIRE(ids);
-  CHECK(*ids == id_list{1, 2});
+  CHECK(ids->ids == id_list{1, 2});
   auto patient = system.spawn<caf::stateful_actor<patient_embedder_state, embedder_actor::impl>>();
   CHECK(add_documents(self, patient, index, {{"a", {}}}, 1ms).error() == errc::timed_out);
   caf::anon_send_exit(patient, caf::exit_reason::kill);

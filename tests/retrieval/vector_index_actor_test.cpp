@@ -1,8 +1,8 @@
 #include "support/stub_embedder.hpp"
 #include "support/temporary_folder.hpp"
-#include "support/virtual_time.hpp"
 
 #include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/retrieval/vector_index_actor.hpp>
 
 #include <caf/scoped_actor.hpp>
@@ -24,7 +24,7 @@ using namespace std::literals;
 
 namespace {
 
-using id_list = std::vector<uint64_t>;
+using id_list = document_ids;
 using found_list = std::vector<scored_document>;
 
 document about(std::string text, const std::string& lang = "en") {
@@ -137,7 +137,7 @@ std::vector<std::string> contents(const std::shared_ptr<reply<found_list>>& foun
 TEST_CASE("an index finds documents by their vectors, with scores and metadata") {
   room here;
   CHECK(*here.add({about("red apple"), about("green apple", "de"), about("blue sky")})->result ==
-        id_list{1, 2, 3});
+        id_list{{1, 2, 3}});
   auto found = here.search("red apple", best(2));
   CHECK(contents(found) == std::vector{"red apple"s, "green apple"s});
   CHECK((*found->result)[0].score == Catch::Approx(1));
@@ -212,7 +212,7 @@ TEST_CASE("an index takes all documents or none") {
   refused({about("a")}, {});
   refused({about("a"), about("b")}, hashed({"a", ""}));
   CHECK(refused({about("a")}, hashed({"a"}, 32)).find("stub-32") != std::string::npos);
-  CHECK(*here.add({about("second")})->result == id_list{2});
+  CHECK(*here.add({about("second")})->result == id_list{{2}});
   CHECK(here.status().model == "stub-64");
   CHECK(here.status().dimension == 64);
 }
@@ -239,14 +239,14 @@ TEST_CASE("documents are erased by ID and by metadata, and listed by key") {
   room here;
   here.add({about("a", "en"), about("b", "de"), about("c", "de"), about("d", "fr")});
   auto context = here.time.context();
-  CHECK(*here.ask<std::vector<std::string>>(list_atom_v, "lang"s, context)->result ==
+  CHECK(here.ask<metadata_texts>(list_atom_v, "lang"s, context)->result->texts ==
         std::vector{"de"s, "en"s, "fr"s});
-  CHECK(*here.ask<uint64_t>(erase_atom_v, id_list{1, 1, 9}, context)->result == 1);
+  CHECK(*here.ask<uint64_t>(erase_atom_v, id_list{{1, 1, 9}}, context)->result == 1);
   CHECK(*here.ask<uint64_t>(erase_atom_v, metadata_filter{{{"lang", "de"}}}, context)->result == 2);
   CHECK(contents(here.search("a", best(9))) == std::vector{"d"s});
   CHECK(*here.ask<uint64_t>(erase_atom_v, metadata_filter{}, context)->result == 1);
   CHECK(here.status().documents == 0);
-  CHECK(*here.add({about("e")})->result == id_list{5});
+  CHECK(*here.add({about("e")})->result == id_list{{5}});
 }
 
 TEST_CASE("an index begins no work past the deadline") {
@@ -274,7 +274,7 @@ TEST_CASE("an index that was saved is there again, with the same IDs") {
   temporary_folder folder;
   {
     disk here{folder.path("index")};
-    CHECK(here.add({about("red apple"), about("blue sky")}) == id_list{1, 2});
+    CHECK(here.add({about("red apple"), about("blue sky")}) == id_list{{1, 2}});
     CHECK(here.status().has_unsaved_changes);
     here.save();
     CHECK_FALSE(here.status().has_unsaved_changes);
@@ -298,7 +298,7 @@ TEST_CASE("what was added after the last save is dropped when the index is opene
     here.add({about("one"), about("two"), about("three")});
     here.save();
     here.add({about("four"), about("five")});
-    here.ask<uint64_t>(erase_atom_v, id_list{2, 5}, call_context{});
+    here.ask<uint64_t>(erase_atom_v, id_list{{2, 5}}, call_context{});
     kill(getpid(), SIGKILL);
   }
   int status = 0;
@@ -311,7 +311,7 @@ TEST_CASE("what was added after the last save is dropped when the index is opene
     CHECK(here.status().has_unsaved_changes);
     auto found = here.ask<found_list>(search_atom_v, hashed({"two"}), best(9), call_context{});
     CHECK(found.size() == 2);
-    CHECK(here.add({about("six")}) == id_list{6});
+    CHECK(here.add({about("six")}) == id_list{{6}});
     here.save();
   }
   disk here{path};
@@ -338,7 +338,7 @@ TEST_CASE("an index whose documents are an older copy takes new ones") {
   disk here{path};
   CHECK(here.status().documents == 2);
   CHECK(here.status().dropped_at_open == 2);
-  CHECK(here.add({about("five")}) == id_list{5});
+  CHECK(here.add({about("five")}) == id_list{{5}});
   CHECK(here.is_consistent());
 }
 
@@ -355,7 +355,7 @@ TEST_CASE("an index that is killed at any moment never mixes up documents") {
       for (uint64_t next = 1;; next = next % 60 + 1) {
         auto ids = here.add({about("word" + std::to_string(next)), about("passing")});
         here.save();
-        here.ask<uint64_t>(erase_atom_v, id_list{ids[1]}, call_context{});
+        here.ask<uint64_t>(erase_atom_v, id_list{{ids.ids[1]}}, call_context{});
         if (write(at_work[1], "x", 1) != 1)
           _exit(1);
       }

@@ -35,8 +35,8 @@ struct stub_embedder_state {
 
   embedder_actor::behavior_type make_behavior() {
     return {
-        [this](embed_atom, const std::vector<std::string>& texts, const call_context&) {
-          return hashed(texts, dimension);
+        [this](embed_atom, const embed_request& request, const call_context&) {
+          return hashed(request.texts, dimension);
         },
         [](cancel_atom, const call_id&) {},
     };

@@ -157,7 +157,7 @@ public:
         check(each);
   }
 
-  void check(const std::vector<std::string>& x) { texts("the texts", x); }
+  void check(const embed_request& x) { texts("the texts", x.texts); }
 
   void check(const sink_actor& x) { handle("the sink", x); }
 
@@ -338,7 +338,7 @@ bool is_for(std::string_view kind, rules& x, const caf::message& content) {
   if (kind == "chain")
     return is_for_chain(x, content);
   if (kind == "embedder")
-    return x.is<embed_atom, std::vector<std::string>, call_context>(content);
+    return x.is<embed_atom, embed_request, call_context>(content);
   if (kind == "retriever")
     return x.is<retrieve_atom, retrieval_query, call_context>(content);
   return kind == "rate_limiter" && is_for_limiter(x, content);

@@ -77,8 +77,8 @@ struct openai_embedder_state {
 
   hub<embedder_actor>::behavior_type make_behavior() {
     return {
-        [this](embed_atom, std::vector<std::string>& texts, const call_context& context) {
-          return embed(std::move(texts), context);
+        [this](embed_atom, embed_request& request, const call_context& context) {
+          return embed(std::move(request.texts), context);
         },
         [this](cancel_atom, const call_id& id) { cancel(id); },
         replies.on_reply(),

@@ -14,7 +14,6 @@ namespace chainmail {
 namespace {
 
 using found_documents = std::vector<scored_document>;
-using document_ids = std::vector<uint64_t>;
 
 /// What both actors do: embed texts, and ask the index for a Result with the vectors.
 template <class Result>
@@ -49,7 +48,7 @@ public:
             next(rows);
         },
         [caller](caf::error& error) mutable { caller.deliver(std::move(error)); }, embed_atom_v,
-        std::move(texts), context);
+        embed_request{std::move(texts)}, context);
   }
 
   /// Asks the index; `finish(Result&)` may change the answer.
@@ -205,9 +204,8 @@ indexer_actor spawn_indexer(
   return system.spawn<indexer_state::actor_type>(std::move(embedder), std::move(index));
 }
 
-caf::expected<std::vector<uint64_t>> add_documents(caf::scoped_actor& self,
-    const embedder_actor& embedder, const vector_index_actor& index,
-    std::vector<document> documents, caf::timespan timeout) {
+caf::expected<document_ids> add_documents(caf::scoped_actor& self, const embedder_actor& embedder,
+    const vector_index_actor& index, std::vector<document> documents, caf::timespan timeout) {
   auto indexer = spawn_indexer(self->home_system(), embedder, index);
   call_context context;
   context.id = call_id::make();

@@ -31,7 +31,7 @@ retriever_actor spawn_retriever(caf::actor_system& system, embedder_actor embedd
 /// Adds documents that have no vectors yet.
 using indexer_actor = caf::typed_actor<
     // Embeds the documents' contents and adds them all, or none. The answer is their IDs.
-    caf::result<std::vector<uint64_t>>(add_atom, std::vector<document>, call_context),
+    caf::result<document_ids>(add_atom, std::vector<document>, call_context),
     // Gives up a call, unless the index has its documents already.
     caf::result<void>(cancel_atom, call_id)>;
 
@@ -41,8 +41,7 @@ indexer_actor spawn_indexer(
 
 /// Embeds and adds, and waits for it: for programs and their progress bars. At the timeout the
 /// answer is errc::timed_out.
-caf::expected<std::vector<uint64_t>> add_documents(caf::scoped_actor& self,
-    const embedder_actor& embedder, const vector_index_actor& index,
-    std::vector<document> documents, caf::timespan timeout);
+caf::expected<document_ids> add_documents(caf::scoped_actor& self, const embedder_actor& embedder,
+    const vector_index_actor& index, std::vector<document> documents, caf::timespan timeout);
 
 } // namespace chainmail

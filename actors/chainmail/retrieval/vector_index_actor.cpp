@@ -132,10 +132,10 @@ struct vector_index_state {
   static constexpr const char* name = "chainmail.vector_index";
 
   using actor_type = caf::stateful_actor<vector_index_state, vector_index_actor::impl>;
-  using ids_result = caf::result<std::vector<uint64_t>>;
+  using ids_result = caf::result<document_ids>;
   using count_result = caf::result<uint64_t>;
   using search_result = caf::result<std::vector<scored_document>>;
-  using list_result = caf::result<std::vector<std::string>>;
+  using list_result = caf::result<metadata_texts>;
 
   vector_index_state(vector_index_actor::pointer self_ptr, std::unique_ptr<open_index> opened)
     : self(self_ptr),
@@ -153,11 +153,10 @@ struct vector_index_state {
             return error;
           return add(added, rows);
         },
-        [this](erase_atom, const std::vector<uint64_t>& ids,
-            const call_context& context) -> count_result {
+        [this](erase_atom, const document_ids& which, const call_context& context) -> count_result {
           if (auto error = too_late(context))
             return error;
-          return erase(ids);
+          return erase(which.ids);
         },
         [this](erase_atom, const metadata_filter& filter,
             const call_context& context) -> count_result {
@@ -175,7 +174,10 @@ struct vector_index_state {
         [this](list_atom, const std::string& key, const call_context& context) -> list_result {
           if (auto error = too_late(context))
             return error;
-          return documents.values_of(key);
+          auto texts = documents.values_of(key);
+          if (!texts)
+            return std::move(texts.error());
+          return metadata_texts{std::move(*texts)};
         },
         [this](save_atom, const call_context& context) -> caf::result<void> {
           if (auto error = too_late(context))
@@ -195,25 +197,24 @@ struct vector_index_state {
     return make_failure(errc::timed_out, "the deadline passed before the index came to the call");
   }
 
-  caf::expected<std::vector<uint64_t>> add(
-      const std::vector<document>& added, const embeddings& rows) {
+  caf::expected<document_ids> add(const std::vector<document>& added, const embeddings& rows) {
     if (added.size() != rows.size())
       return invalid("there are " + std::to_string(added.size()) + " documents for " +
                      std::to_string(rows.size()) + " vectors; each needs one");
     if (added.empty())
-      return std::vector<uint64_t>{};
+      return document_ids{};
     if (auto error = vectors.check(rows))
       return error;
     auto ids = documents.add(added);
     if (!ids)
-      return ids;
+      return std::move(ids.error());
     if (auto error = vectors.add(*ids, rows)) {
       documents.remove(*ids);
       return error;
     }
     has_changes = true;
     catch_up();
-    return ids;
+    return document_ids{std::move(*ids)};
   }
 
   caf::expected<uint64_t> erase(const std::vector<uint64_t>& ids) {
