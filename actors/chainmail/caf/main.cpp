@@ -2,13 +2,24 @@
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/main.hpp>
 
+#include <caf/init_global_meta_objects.hpp>
 #include <caf/pec.hpp>
 
 #include <algorithm>
 #include <iostream>
+#include <stdexcept>
 #include <thread>
 
 namespace chainmail {
+
+void detail::init_chainmail_types(caf::type_id_t first_type_id) {
+  if (first_type_id != CHAINMAIL_FIRST_TYPE_ID)
+    throw std::logic_error{"the application was compiled with CHAINMAIL_FIRST_TYPE_ID " +
+                           std::to_string(first_type_id) + ", and chainmail with " +
+                           std::to_string(CHAINMAIL_FIRST_TYPE_ID)};
+  caf::init_global_meta_objects<caf::id_block::chainmail>();
+  caf::core::init_global_meta_objects();
+}
 
 namespace {
 

@@ -19,12 +19,24 @@
 
 namespace chainmail {
 
-/// Registers chainmail's message types (and IdBlocks) with CAF. Once, before the first
-/// actor_system.
+namespace detail {
+
+/// @param first_type_id CHAINMAIL_FIRST_TYPE_ID as the caller sees it
+/// @throws std::logic_error when chainmail was compiled with another
+void init_chainmail_types(caf::type_id_t first_type_id);
+
+} // namespace detail
+
+/// Registers the message types of chainmail, and those of the application's type-ID blocks
+/// (`init_types<caf::id_block::my_app>()`), with CAF. Once, before the first actor_system.
 template <class... IdBlocks>
 void init_types() {
-  caf::init_global_meta_objects<caf::id_block::chainmail, IdBlocks...>();
-  caf::core::init_global_meta_objects();
+  using ours = caf::id_block::chainmail;
+  static_assert(((IdBlocks::end <= ours::begin || IdBlocks::begin >= ours::end) && ...),
+      "a type-ID block of the application overlaps chainmail's: begin it elsewhere, or build "
+      "chainmail with another CHAINMAIL_FIRST_TYPE_ID");
+  detail::init_chainmail_types(CHAINMAIL_FIRST_TYPE_ID);
+  (caf::init_global_meta_objects<IdBlocks>(), ...);
 }
 
 /// Sets CAF's scheduler up for programs that wait more than they compute: one thread a core, and hardly
