@@ -1,11 +1,11 @@
 #include <chainmail/caf/supervisor.hpp>
+#include <chainmail/caf/virtual_time.hpp>
 
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <stdexcept>
-#include <support/virtual_time.hpp>
 
 using namespace chainmail;
 using namespace chainmail::test;

@@ -1,7 +1,7 @@
 #include "support/scripted_chain.hpp"
 #include "support/stub_llm.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/chain_job.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
 

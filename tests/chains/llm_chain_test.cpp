@@ -1,6 +1,6 @@
 #include "support/stub_llm.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
 

@@ -1,7 +1,7 @@
 #include "support/refusal.hpp"
 #include "support/scripted_chain.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/wiring.hpp>
 
 #include <caf/actor_system.hpp>

@@ -1,10 +1,10 @@
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/chain_specs.hpp>
 #include <chainmail/errors.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <support/fake_llm.hpp>
-#include <support/virtual_time.hpp>
 
 using namespace chainmail;
 using namespace chainmail::test;

@@ -1,3 +1,4 @@
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/remote_service.hpp>
 
 #include <caf/actor_cast.hpp>
@@ -6,7 +7,6 @@
 #include <set>
 #include <support/fake_llm.hpp>
 #include <support/odd_error.hpp>
-#include <support/virtual_time.hpp>
 
 using namespace chainmail;
 using namespace chainmail::test;

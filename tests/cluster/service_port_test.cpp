@@ -1,3 +1,4 @@
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/service_port.hpp>
 
 #include <caf/actor_cast.hpp>
@@ -5,7 +6,6 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <support/fake_llm.hpp>
-#include <support/virtual_time.hpp>
 
 using namespace chainmail;
 using namespace chainmail::test;

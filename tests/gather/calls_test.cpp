@@ -1,6 +1,6 @@
 #include "support/stub_llm.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chainmail.hpp>
 
 #include <catch2/catch_test_macros.hpp>

@@ -1,6 +1,6 @@
 #include "support/refusal.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 

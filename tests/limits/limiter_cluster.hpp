@@ -1,8 +1,7 @@
 // Nodes that share a limit, whose connections and whose limiter can be lost.
 #pragma once
 
-#include "support/virtual_time.hpp"
-
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 

@@ -1,6 +1,5 @@
 // What a crowd of waiting callers costs.
-#include "support/virtual_time.hpp"
-
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 
 #include <catch2/catch_test_macros.hpp>

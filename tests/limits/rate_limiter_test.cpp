@@ -1,6 +1,6 @@
 #include "support/refusal.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 
 #include <catch2/catch_test_macros.hpp>

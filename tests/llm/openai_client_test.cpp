@@ -1,6 +1,6 @@
 #include "support/stub_http.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/llm/openai_client.hpp>
 #include <chainmail/llm/token_counter.hpp>
 #include <chainmail/llm/token_estimate.hpp>

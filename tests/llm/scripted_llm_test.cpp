@@ -1,5 +1,4 @@
-#include "support/virtual_time.hpp"
-
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
 
 #include <catch2/catch_test_macros.hpp>

@@ -1,7 +1,7 @@
 #include "support/refusal.hpp"
 #include "support/stub_llm.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/memory/memory.hpp>
 
 #include <catch2/catch_test_macros.hpp>

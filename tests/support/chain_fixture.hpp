@@ -1,8 +1,7 @@
 // What tests of chains share: virtual time, an LLM that a function answers for, and its prompts.
 #pragma once
 
-#include "support/virtual_time.hpp"
-
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
 #include <chainmail/messages.hpp>

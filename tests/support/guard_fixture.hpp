@@ -2,8 +2,8 @@
 #pragma once
 
 #include "support/fake_llm.hpp"
-#include "support/virtual_time.hpp"
 
+#include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/llm/guarded.hpp>
 
 #include <string>

@@ -27,9 +27,9 @@ class member {
   struct config : caf::actor_system_config {
     explicit config(const member_tls& tls) {
       load_cluster(*this);
-      openssl_certificate = tls.certificate;
-      openssl_key = tls.key;
-      openssl_cafile = tls.cafile;
+      set("caf.openssl.certificate", tls.certificate);
+      set("caf.openssl.key", tls.key);
+      set("caf.openssl.cafile", tls.cafile);
       set("caf.scheduler.max-threads", size_t{2});
       set("caf.logger.file.verbosity", "quiet");
     }
