@@ -1,4 +1,4 @@
-// All of chainmail in one include.
+// All of chainmail in one include, and what of CAF an application's own actors need.
 #pragma once
 
 #include <chainmail/caf/main.hpp>
@@ -43,3 +43,5 @@
 #include <chainmail/retrieval/openai_embedder.hpp>
 #include <chainmail/retrieval/retriever.hpp>
 #include <chainmail/retrieval/vector_index_actor.hpp>
+
+#include <caf/all.hpp>

@@ -7,12 +7,16 @@
 #include <caf/actor.hpp>
 #include <caf/actor_clock.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/binary_deserializer.hpp>
 #include <caf/mailbox_element.hpp>
 #include <caf/scheduled_actor.hpp>
-#include <caf/send.hpp>
+#include <caf/sec.hpp>
 
 #if CAF_MAJOR_VERSION >= 1
 #include <caf/anon_mail.hpp>
+#include <caf/event_based_mail.hpp>
+#else
+#include <caf/send.hpp>
 #endif
 
 #include <string>
@@ -55,14 +59,52 @@ inline bool printed_help(const caf::actor_system_config& config) {
   return config.helptext_printed();
 }
 
-inline const std::vector<std::string>& remainder(const caf::actor_system_config& config) {
-  return config.remainder();
+inline std::vector<std::string> remainder(const caf::actor_system_config& config) {
+  auto rest = config.remainder();
+  return {rest.begin(), rest.end()};
+}
+
+/// Whether caf.openssl.* names a certificate, its key and whom to trust.
+inline bool has_tls_files(const caf::actor_system_config& config) {
+  auto is_set = [&config](const char* option) {
+    return !caf::get_or(config, option, std::string{}).empty();
+  };
+  return is_set("caf.openssl.certificate") && is_set("caf.openssl.key") &&
+         (is_set("caf.openssl.cafile") || is_set("caf.openssl.capath"));
 }
 
 template <class F>
 caf::action make_timer_action(F what) {
   return caf::make_action(std::move(what));
 }
+
+template <class Self, class Handle, class... Ts>
+auto delegate(Self* self, const Handle& to, Ts&&... xs) {
+  return self->mail(std::forward<Ts>(xs)...).delegate(to);
+}
+
+template <class Self, class... Ts>
+void send_self_after(Self* self, caf::timespan delay, Ts&&... xs) {
+  self->mail(std::forward<Ts>(xs)...).delay(delay).send(self);
+}
+
+template <class StatefulActor>
+auto& state_of(StatefulActor& who) {
+  return who.state();
+}
+
+/// Reads bytes, in an actor or outside of one (null).
+template <class Bytes>
+caf::binary_deserializer reader_of(const caf::scheduled_actor* self, const Bytes& bytes) {
+  return self == nullptr ? caf::binary_deserializer{bytes}
+                         : caf::binary_deserializer{self->home_system(), bytes};
+}
+
+/// Why a connection to another node ended that sent what is no frame.
+inline constexpr auto malformed_frame = caf::sec::malformed_message;
+
+/// Whether a message between nodes begins with the actors that it is to be forwarded through.
+inline constexpr bool messages_have_stages = false;
 
 #else
 
@@ -99,8 +141,14 @@ inline bool printed_help(const caf::actor_system_config& config) {
   return config.cli_helptext_printed;
 }
 
-inline const std::vector<std::string>& remainder(const caf::actor_system_config& config) {
+inline std::vector<std::string> remainder(const caf::actor_system_config& config) {
   return config.remainder;
+}
+
+/// Whether caf.openssl.* names a certificate, its key and whom to trust.
+inline bool has_tls_files(const caf::actor_system_config& config) {
+  return !config.openssl_certificate.empty() && !config.openssl_key.empty() &&
+         !(config.openssl_cafile.empty() && config.openssl_capath.empty());
 }
 
 /// The clock of 0.18 moves an action from waiting to scheduled, and drops one in another state.
@@ -109,7 +157,66 @@ caf::action make_timer_action(F what) {
   return caf::make_action(std::move(what), caf::action::state::waiting);
 }
 
+template <class Self, class Handle, class... Ts>
+auto delegate(Self* self, const Handle& to, Ts&&... xs) {
+  return self->delegate(to, std::forward<Ts>(xs)...);
+}
+
+template <class Self, class... Ts>
+void send_self_after(Self* self, caf::timespan delay, Ts&&... xs) {
+  self->delayed_send(self, delay, std::forward<Ts>(xs)...);
+}
+
+template <class StatefulActor>
+auto& state_of(StatefulActor& who) {
+  return who.state;
+}
+
+/// Reads bytes, in an actor or outside of one (null).
+template <class Bytes>
+caf::binary_deserializer reader_of(const caf::scheduled_actor* self, const Bytes& bytes) {
+  return caf::binary_deserializer{self == nullptr ? nullptr : self->context(), bytes};
+}
+
+/// Why a connection to another node ended that sent what is no frame.
+inline constexpr auto malformed_frame = caf::sec::malformed_basp_message;
+
+/// Whether a message between nodes begins with the actors that it is to be forwarded through.
+inline constexpr bool messages_have_stages = true;
+
 #endif
+
+// What 1.x calls deprecated, and still has: handlers for an actor as a whole, and monitors that they
+// hear of. Its successors cannot be written for 0.18.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+template <class Self, class F>
+void on_down(Self* self, F handler) {
+  self->set_down_handler(std::move(handler));
+}
+
+template <class Self, class F>
+void on_exit(Self* self, F handler) {
+  self->set_exit_handler(std::move(handler));
+}
+
+template <class Self, class F>
+void on_other(Self* self, F handler) {
+  self->set_default_handler(std::move(handler));
+}
+
+template <class Self, class Handle>
+void monitor(Self* self, const Handle& whom) {
+  self->monitor(whom);
+}
+
+template <class Self, class Handle>
+void demonitor(Self* self, const Handle& whom) {
+  self->demonitor(whom);
+}
+
+#pragma GCC diagnostic pop
 
 /// Runs `what` inside an actor of this process, as its next message.
 template <class F>

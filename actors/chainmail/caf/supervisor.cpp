@@ -32,13 +32,13 @@ struct supervisor_state {
   }
 
   caf::behavior make_behavior() {
-    self->set_default_handler(
-        [this](caf::scheduled_actor*, caf::message& content) { return pass_on(content); });
-    self->set_down_handler([this](caf::down_msg& down) {
+    compat::on_other(
+        self, [this](caf::scheduled_actor*, caf::message& content) { return pass_on(content); });
+    compat::on_down(self, [this](caf::down_msg& down) {
       if (running && running.address() == down.source)
         on_down(std::move(down.reason));
     });
-    self->set_exit_handler([this](caf::exit_msg& message) {
+    compat::on_exit(self, [this](caf::exit_msg& message) {
       if (running)
         self->send_exit(running, message.reason);
       self->quit(std::move(message.reason));
@@ -61,7 +61,7 @@ struct supervisor_state {
 
   void take(caf::actor actor) {
     running = std::move(actor);
-    self->monitor(running);
+    compat::monitor(self, running);
   }
 
   void on_down(caf::error reason) {

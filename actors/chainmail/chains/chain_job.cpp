@@ -1,4 +1,5 @@
 // The life of a job, and the actor around a chain's state.
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/chains/chain_job.hpp>
 #include <chainmail/chains/wiring.hpp>
 
@@ -125,7 +126,7 @@ struct stepwise_chain_state {
     : self(self_ptr), description(std::move(wiring)), state(std::move(logic)) {}
 
   hub<chain_actor>::behavior_type make_behavior() {
-    self->set_exit_handler([this](caf::exit_msg& message) {
+    compat::on_exit(self, [this](caf::exit_msg& message) {
       jobs.fail_all(make_failure(errc::shut_down, "the chain was told to exit"));
       self->quit(std::move(message.reason));
     });

@@ -1,4 +1,5 @@
 // The rules for frames.
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/cluster/frame_rules.hpp>
 #include <chainmail/type_ids.hpp>
 
@@ -61,11 +62,13 @@ bool read_length(caf::binary_deserializer& source, uint32_t& length) {
 }
 
 const char* check_types(const header& frame, const caf::byte_buffer& payload) {
-  caf::binary_deserializer source{nullptr, payload};
-  uint32_t stages = 0;
+  auto source = compat::reader_of(nullptr, payload);
   uint32_t count = 0;
-  if (!read_length(source, stages) || stages != 0)
-    return "a message with stages, which no node sends";
+  if constexpr (compat::messages_have_stages) {
+    uint32_t stages = 0;
+    if (!read_length(source, stages) || stages != 0)
+      return "a message with stages, which no node sends";
+  }
   if (!read_length(source, count) || count > 16)
     return "a message of more than 16 parts";
   for (uint32_t i = 0; i < count; ++i) {
@@ -89,7 +92,7 @@ bool read_node(caf::binary_deserializer& source, caf::node_id& node) {
 
 const char* check_handshake(
     const caf::byte_buffer& payload, frame_state& state, const caf::node_id& self) {
-  caf::binary_deserializer source{nullptr, payload};
+  auto source = compat::reader_of(nullptr, payload);
   caf::node_id peer;
   if (!read_node(source, peer))
     return "a handshake of nobody";
@@ -104,7 +107,7 @@ const char* check_handshake(
 
 const char* check_notice(
     const caf::byte_buffer& payload, const frame_state& state, const caf::node_id& self) {
-  caf::binary_deserializer source{nullptr, payload};
+  auto source = compat::reader_of(nullptr, payload);
   caf::node_id from;
   caf::node_id to;
   if (!read_node(source, from) || !read_node(source, to) || from != state.peer || to != self)

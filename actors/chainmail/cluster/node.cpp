@@ -42,9 +42,7 @@ bool has_tls(caf::actor_system& system) {
 /// Tries the files once: CAF reads them for each connection, and throws where nobody catches.
 /// @throws std::invalid_argument
 void check_tls(caf::actor_system& system) {
-  const auto& config = system.config();
-  if (config.openssl_certificate.empty() || config.openssl_key.empty() ||
-      (config.openssl_cafile.empty() && config.openssl_capath.empty()))
+  if (!compat::has_tls_files(system.config()))
     throw std::invalid_argument{
         "TLS between nodes needs caf.openssl.certificate, caf.openssl.key and caf.openssl.cafile, "
         "all three"};
@@ -79,7 +77,7 @@ caf::behavior dialer(caf::event_based_actor* self, const caf::io::middleman_acto
                           ".key and .cafile, or say --insecure");
     if (auto error = try_connect(to, connect_timeout))
       return error;
-    return self->delegate(middleman, caf::connect_atom_v, std::move(host), port);
+    return compat::delegate(self, middleman, caf::connect_atom_v, std::move(host), port);
   }};
 }
 
@@ -110,10 +108,10 @@ struct node::parts {
     compat::run_inside(
         caf::actor_cast<caf::actor>(core), [actor, promise = std::move(promise), what] {
           if constexpr (std::is_void_v<result_type>) {
-            what(actor->state);
+            what(compat::state_of(*actor));
             promise->set_value();
           } else {
-            promise->set_value(what(actor->state));
+            promise->set_value(what(compat::state_of(*actor)));
           }
         });
     return result.get();

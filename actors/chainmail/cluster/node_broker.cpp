@@ -40,7 +40,7 @@ public:
 
   caf::behavior make_behavior() override {
     auto theirs = basp_broker::make_behavior();
-    delayed_send(this, heartbeat_interval, caf::tick_atom_v);
+    compat::send_self_after(this, heartbeat_interval, caf::tick_atom_v);
     return caf::message_handler{
         [this](new_data_msg& data) { on_data(data); },
         [this](const new_connection_msg& accepted) { on_connection(accepted); },
@@ -49,7 +49,7 @@ public:
         },
         // CAF's own beats as configured for all connections, which by default is too slow for us.
         [this](caf::tick_atom) {
-          delayed_send(this, heartbeat_interval, caf::tick_atom_v);
+          compat::send_self_after(this, heartbeat_interval, caf::tick_atom_v);
           instance.handle_heartbeat(context());
           on_tick();
         },
@@ -187,7 +187,7 @@ private:
 
   const char* check_head(new_data_msg& data, connection& ours) {
     basp::header header;
-    caf::binary_deserializer source{context(), data.buf};
+    auto source = compat::reader_of(this, data.buf);
     if (!source.apply(header))
       return "something that is no frame of the protocol";
     if (auto why = check_header(header, ours.frames))
@@ -203,7 +203,7 @@ private:
   void refuse(connection_handle handle, const char* why) {
     CAF_LOG_WARNING("chainmail: disconnected" << remote_addr(handle) << "which sent" << why);
     static_cast<void>(why); // where logging is not compiled in
-    drop(handle, caf::sec::malformed_basp_message);
+    drop(handle, compat::malformed_frame);
   }
 
   void on_tick() {

@@ -79,8 +79,8 @@ node_core::node_core(node_actor::pointer self_ptr, node_options chosen,
 
 node_actor::behavior_type node_core::make_behavior() {
   // CAF's default prints what comes, and other nodes may send anything.
-  self_->set_default_handler(caf::drop);
-  self_->set_down_handler([this](const caf::down_msg& down) { on_down(down.source); });
+  compat::on_other(self_, caf::drop);
+  compat::on_down(self_, [this](const caf::down_msg& down) { on_down(down.source); });
   return {
       [this](join_atom, node_hello& theirs) { return on_join(theirs); },
       [this](announce_atom, std::vector<service>& theirs) -> caf::result<void> {
@@ -227,7 +227,7 @@ node_core::peer& node_core::welcome(const caf::strong_actor_ptr& from, node_hell
   auto [found, is_new] = peers_.try_emplace(caf::actor_cast<caf::actor_addr>(from));
   if (is_new) {
     found->second.handle = caf::actor_cast<node_actor>(from);
-    self_->monitor(found->second.handle);
+    compat::monitor(self_, found->second.handle);
   }
   found->second.called = std::move(theirs.name);
   return found->second;

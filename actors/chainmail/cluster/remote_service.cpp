@@ -1,6 +1,7 @@
 // The remote service: calls, where they are, and what becomes of them when a node is lost.
 #include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/any_hub.hpp>
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/cluster/least_loaded.hpp>
 #include <chainmail/cluster/message_rules.hpp>
@@ -90,9 +91,9 @@ struct remote_service_state {
     : self(self_ptr), options(std::move(chosen)), alone_since(self->clock().now()) {}
 
   caf::behavior make_behavior() {
-    self->set_default_handler(
-        [this](caf::scheduled_actor*, caf::message& content) { return take(content); });
-    self->set_down_handler([this](const caf::down_msg& down) { on_down(down.source); });
+    compat::on_other(
+        self, [this](caf::scheduled_actor*, caf::message& content) { return take(content); });
+    compat::on_down(self, [this](const caf::down_msg& down) { on_down(down.source); });
     return {
         [this](reply_atom, uint64_t id, caf::message& reply) { on_reply(id, reply); },
         [this](announce_atom, const service& what, const std::string& node) {
@@ -115,7 +116,7 @@ struct remote_service_state {
       if (what.capacity == 0)
         return;
       found = members.emplace(address, member{what.handle, node, {}, 0, {}, {}}).first;
-      self->monitor(what.handle);
+      compat::monitor(self, what.handle);
     }
     found->second.capacity = what.capacity;
     found->second.use.capacity = what.capacity;

@@ -1,5 +1,6 @@
 // The port: checks, counts, passes on.
 #include <chainmail/caf/any_hub.hpp>
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/service_port.hpp>
 #include <chainmail/errors.hpp>
@@ -63,10 +64,10 @@ struct service_port_state {
   ~service_port_state() { counters->in_flight -= calls.size(); }
 
   caf::behavior make_behavior() {
-    self->set_default_handler(
-        [this](caf::scheduled_actor*, caf::message& content) { return take(content); });
-    self->set_down_handler([this](const caf::down_msg& down) { on_holder_down(down.source); });
-    self->set_exit_handler([this](caf::exit_msg& message) {
+    compat::on_other(
+        self, [this](caf::scheduled_actor*, caf::message& content) { return take(content); });
+    compat::on_down(self, [this](const caf::down_msg& down) { on_holder_down(down.source); });
+    compat::on_exit(self, [this](caf::exit_msg& message) {
       for (const auto& [request, each] : calls)
         cancel(each);
       self->quit(std::move(message.reason));
@@ -115,7 +116,7 @@ struct service_port_state {
     if (holder) {
       auto [theirs, is_new] = calls_of.try_emplace(address);
       if (is_new)
-        self->monitor(holder);
+        compat::monitor(self, holder);
       theirs->second.insert(request);
     }
     calls.emplace(request, call{std::move(caller), std::move(address), id});

@@ -1,4 +1,5 @@
 // The gather actor: keeps a bounded number of calls outstanding and collects their outcomes.
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/gather/gather.hpp>
 
@@ -55,7 +56,7 @@ struct gather_state {
     : self(self_ptr), is_one_shot(quits_after_one) {}
 
   hub<gather_actor>::behavior_type make_behavior() {
-    self->set_down_handler([this](const caf::down_msg& down) { on_requester_down(down.source); });
+    compat::on_down(self, [this](const caf::down_msg& down) { on_requester_down(down.source); });
     return {
         [this](gather_atom, const chain_actor& chain, std::vector<values>& inputs,
             const gather_options& options, const call_context& context) {
@@ -199,7 +200,7 @@ struct gather_state {
   /// One monitor a requester, however many of its gathers are under way: demonitor takes all away.
   void watch(const caf::strong_actor_ptr& requester) {
     if (requester && ++gathers_of[requester->address()] == 1)
-      self->monitor(requester);
+      compat::monitor(self, requester);
   }
 
   void unwatch(const caf::strong_actor_ptr& requester) {
@@ -208,7 +209,7 @@ struct gather_state {
     auto found = gathers_of.find(requester->address());
     if (found != gathers_of.end() && --found->second == 0) {
       gathers_of.erase(found);
-      self->demonitor(requester);
+      compat::demonitor(self, requester);
     }
   }
 

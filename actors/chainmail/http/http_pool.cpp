@@ -46,7 +46,7 @@ struct http_pool_state {
   }
 
   http_actor::behavior_type make_behavior() {
-    self->set_down_handler([this](const caf::down_msg& down) {
+    compat::on_down(self, [this](const caf::down_msg& down) {
       for (auto& m : members)
         if (m.worker && m.worker.address() == down.source) {
           m.worker = nullptr; // replaced when it is needed
@@ -54,7 +54,7 @@ struct http_pool_state {
           m.ready = m.policy.crashed(self->clock().now());
         }
     });
-    self->set_exit_handler([this](caf::exit_msg& message) {
+    compat::on_exit(self, [this](caf::exit_msg& message) {
       for (auto& m : members)
         if (m.worker)
           self->send_exit(m.worker, message.reason);
@@ -128,7 +128,7 @@ struct http_pool_state {
     m.policy.starts(self->clock().now());
     m.load = std::make_shared<worker_load>(0);
     m.worker = spawn_http_worker(self->system(), options, m.capacity, m.load);
-    self->monitor(m.worker);
+    compat::monitor(self, m.worker);
   }
 
   http_actor::pointer self;

@@ -85,7 +85,7 @@ struct http_worker_state {
     : self(self_ptr), load(std::move(gauge)), engine(options, capacity, self_ptr->wake_fd) {}
 
   wakeable::behavior_type make_behavior() {
-    self->set_exit_handler([this](caf::exit_msg& message) {
+    compat::on_exit(self, [this](caf::exit_msg& message) {
       engine.fail_all(make_failure(errc::shut_down, "the HTTP worker was told to exit"));
       self->quit(std::move(message.reason));
     });

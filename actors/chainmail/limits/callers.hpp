@@ -1,6 +1,7 @@
 // Whose calls are whose: found by call ID to be cancelled, and by actor when that is gone.
 #pragma once
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/call_context.hpp>
 
 #include <caf/actor_addr.hpp>
@@ -37,7 +38,7 @@ public:
   std::unordered_set<uint64_t>& watch(const caf::strong_actor_ptr& holder) {
     auto [found, is_new] = numbers_.try_emplace(holder->address());
     if (is_new)
-      self_->monitor(holder);
+      compat::monitor(self_, holder);
     return found->second;
   }
 

@@ -32,13 +32,13 @@ caf::error central_is_gone() {
 } // namespace
 
 rate_limiter_actor::behavior_type leasing_limiter_state::make_behavior() {
-  self->set_down_handler([this](const caf::down_msg& down) {
+  compat::on_down(self, [this](const caf::down_msg& down) {
     if (central && down.source == central.address())
       on_central_down();
     else
       on_holder_down(down.source);
   });
-  self->monitor(central);
+  compat::monitor(self, central);
   return {
       [this](acquire_atom, const demand& what, const call_context& context) {
         return wait(what, context);

@@ -95,7 +95,7 @@ struct rate_limiter_state {
     : self(self_ptr), options(std::move(chosen)) {}
 
   rate_limiter_actor::behavior_type make_behavior() {
-    self->set_down_handler([this](const caf::down_msg& down) { on_holder_down(down.source); });
+    compat::on_down(self, [this](const caf::down_msg& down) { on_holder_down(down.source); });
     return {
         [this](acquire_atom, demand& what, call_context& context) -> caf::result<permit> {
           if (auto error = refuse_unfit(self->current_sender(), what.key, context.tenant))

@@ -1,6 +1,7 @@
 // The guard actor: each call goes through cache, single flight, breaker, permit, attempt, hedge,
 // retry and fallback, in this order.
 #include <chainmail/caf/alarm.hpp>
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/llm/guard_flights.hpp>
 #include <chainmail/llm/guard_rules.hpp>
@@ -42,7 +43,7 @@ struct guard_state {
   }
 
   hub<llm_actor>::behavior_type make_behavior() {
-    self->set_exit_handler([this](caf::exit_msg& message) {
+    compat::on_exit(self, [this](caf::exit_msg& message) {
       auto why = make_failure(errc::shut_down, "the LLM's guard was told to exit");
       for (const auto& what : flights.all())
         give_up(what, why);
