@@ -12,3 +12,4 @@
 #include <chainmail/retrieval.hpp>
 #include <chainmail/type_ids.hpp>
 #include <chainmail/values.hpp>
+#include <chainmail/version.hpp>
