@@ -291,12 +291,7 @@ struct remote_service_state {
       take_back(number, what);
     else
       waiting.erase({-int64_t{what.priority}, number});
-    auto [first, last] = by_root.equal_range(what.id.root);
-    for (auto i = first; i != last; ++i)
-      if (i->second == number) {
-        by_root.erase(i);
-        break;
-      }
+    by_root.erase({what.id.root, number});
     what.caller.deliver(std::move(reply));
     if (calls.empty())
       while_busy = nullptr;
@@ -369,8 +364,8 @@ struct remote_service_state {
   void cancel(const call_id& id) {
     std::vector<uint64_t> unsent;
     std::set<caf::actor_addr> concerned;
-    auto [first, last] = by_root.equal_range(id.root);
-    for (auto i = first; i != last; ++i) {
+    for (auto i = by_root.lower_bound({id.root, 0}); i != by_root.end() && i->first == id.root;
+         ++i) {
       const auto& what = calls.at(i->second);
       if (id.step != 0 && what.id.step != id.step)
         continue;
@@ -437,7 +432,8 @@ struct remote_service_state {
   /// Requests of a limiter's that are on their way to the last caller: this node's leasing limiter.
   std::unordered_map<uint64_t, caf::response_promise> relayed;
   caf::weak_actor_ptr last_caller;
-  std::unordered_multimap<uint64_t, uint64_t> by_root;
+  /// One root may have thousands.
+  std::set<std::pair<uint64_t, uint64_t>> by_root;
   deadline_heap<uint64_t> dues;
   uint64_t next_number = 1;
   /// time_point::max() while there is a node to send to.
