@@ -271,19 +271,23 @@ TEST_CASE("a node cannot answer what another one was asked", "[hostile_peer]") {
     auto answer = generate(self, slow, std::string{"x"}, 10s);
     return answer ? answer->text() : describe(answer.error());
   });
-  raw_peer liar{asker.node.port()};
-  liar.send(party.handshake(party.some_node()));
+  REQUIRE(eventually([&] { return holder.node.status().services.front().in_flight == 1; }));
   llm_result lie;
   lie.completions.push_back({"a lie", "stop"});
-  // Any of its actors, any of their requests.
-  for (uint64_t to = 1; to < 60; ++to)
-    for (uint64_t id = 1; id < 20; ++id) {
-      auto bytes = party.message(to, lie);
-      caf::byte_buffer mid;
-      caf::binary_serializer sink{nullptr, mid};
-      REQUIRE(sink.apply(caf::make_message_id(id).response_id().integer_value()));
-      std::copy(mid.begin(), mid.end(), bytes.begin() + 8);
-      liar.send(bytes);
-    }
+  for (auto port : {asker.node.port(), holder.node.port()}) {
+    raw_peer liar{port};
+    liar.send(party.handshake(party.some_node()));
+    // Any of its actors, any of their requests.
+    for (uint64_t to = 1; to < 60; ++to)
+      for (uint64_t id = 1; id < 20; ++id) {
+        auto bytes = party.message(to, lie);
+        caf::byte_buffer mid;
+        caf::binary_serializer sink{nullptr, mid};
+        REQUIRE(sink.apply(caf::make_message_id(id).response_id().integer_value()));
+        std::copy(mid.begin(), mid.end(), bytes.begin() + 8);
+        liar.send(bytes);
+      }
+    CHECK(!liar.is_ended(50ms)); // what it sent was read
+  }
   CHECK(work.get() == "the truth");
 }

@@ -298,8 +298,11 @@ struct remote_service_state {
   }
 
   void on_reply(uint64_t request, caf::message& reply) {
-    if (auto share = relayed.extract(request)) {
-      share.mapped().deliver(std::move(reply));
+    if (auto share = relayed.find(request); share != relayed.end()) {
+      if (self->is_local_mail()) {
+        share->second.deliver(std::move(reply));
+        relayed.erase(share);
+      }
       return;
     }
     auto found = asked.find(request);

@@ -127,6 +127,8 @@ struct service_port_state {
     auto found = calls.find(request);
     if (found == calls.end())
       return;
+    if (!self->is_local_mail() && self->current_sender()->node() != target.node())
+      return; // an answer from a node that was not asked
     auto done = std::move(found->second);
     calls.erase(found);
     if (auto theirs = calls_of.find(done.holder); theirs != calls_of.end())
