@@ -1,7 +1,9 @@
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/service_port.hpp>
 
 #include <caf/actor_cast.hpp>
+#include <caf/event_based_actor.hpp>
 #include <caf/sec.hpp>
 #include <catch2/catch_test_macros.hpp>
 
@@ -62,6 +64,22 @@ TEST_CASE("a port takes no more than its capacity at once", "[service_port]") {
   CHECK(one->result);
   CHECK(two->result);
   CHECK(at.counters->refused == 1);
+}
+
+TEST_CASE("a call that is no request is not taken past the capacity", "[service_port]") {
+  harbour at{2};
+  at.script->reply = [] { return scripted_reply{"late", {}, 1s}; };
+  auto context = at.context();
+  auto sender = at.system.spawn([&at, context](caf::event_based_actor* self) {
+    for (auto i = 0; i < 10; ++i)
+      compat::send(self, at.llm, generate_atom_v, llm_request{{"p"}, {}, {}, {}}, context);
+    compat::send(self, at.llm, cancel_atom_v, context.id);
+  });
+  at.settle();
+  at.advance(2s);
+  CHECK(at.script->calls.empty());
+  CHECK(at.script->cancelled.size() == 1);
+  CHECK(at.counters->refused == 10);
 }
 
 TEST_CASE("a port lets nothing through that is not for its service", "[service_port]") {

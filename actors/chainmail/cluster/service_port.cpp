@@ -87,6 +87,8 @@ struct service_port_state {
     } else if (is_request && counters->is_closed) {
       ++counters->refused;
       return caf::make_error(caf::sec::request_receiver_down);
+    } else if (!is_request && !options.keeps_sender && !content.match_element<cancel_atom>(0)) {
+      ++counters->refused; // nobody waits for the answer, and nothing would count it
     } else if (!is_request || options.keeps_sender) {
       pass_on(*mail, content);
     } else if (calls.size() >= options.capacity) {
