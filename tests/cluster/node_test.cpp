@@ -200,6 +200,26 @@ TEST_CASE("chains are spawned on another node, and used like those of this one",
   CHECK(code_of(unwilling.error()) == errc::unsupported);
 }
 
+TEST_CASE("a node finishes what its spawned chains work on before it leaves", "[node]") {
+  member server{{.name = "server"}};
+  llm_actor llm = spawn_echo(server.system, "done ", 500ms);
+  member host{{.name = "host", .listen = "127.0.0.1:0", .spawn_chain = [&](const chain_spec& spec) {
+                 return spawn_chain(server.system, spec, llm);
+               }}};
+  member client{{.name = "client", .join = {host.address()}}};
+  REQUIRE(client.node.wait_for_peers(1, 5s));
+  auto chain = client.node.spawn_chain("host", {"llm_chain", {{"template", "{x}"}}});
+  REQUIRE(chain);
+  auto work = std::async(std::launch::async, [&] {
+    caf::scoped_actor self{client.system};
+    auto answer = run(self, *chain, {{"x", std::string{"y"}}}, 10s);
+    return answer ? *answer : describe(answer.error());
+  });
+  std::this_thread::sleep_for(200ms);
+  CHECK(host.node.leave(5s));
+  CHECK(work.get() == "done y");
+}
+
 TEST_CASE("a call with a remote handle inside a gather of a remote chain works", "[node]") {
   member server{{.name = "server", .listen = "127.0.0.1:0"}};
   server.node.offer("llm", spawn_echo(server.system, "r ", 5ms));

@@ -254,9 +254,9 @@ void node_core::on_down(const caf::actor_addr& gone) {
     return;
   auto& lost = found.mapped();
   log("lost " + lost.called);
-  for (const auto& [port, chain] : lost.chains) {
-    self_->send_exit(port, caf::exit_reason::user_shutdown);
-    self_->send_exit(chain, caf::exit_reason::user_shutdown);
+  for (const auto& each : lost.chains) {
+    self_->send_exit(each.port, caf::exit_reason::user_shutdown);
+    self_->send_exit(each.chain, caf::exit_reason::user_shutdown);
   }
   for (size_t i = 0; i < seeds_.size(); ++i)
     if (lost.joined_at.contains(to_string(seeds_[i].address)) && !is_closed_)
@@ -282,9 +282,10 @@ caf::result<chain_actor> node_core::on_spawn(const chain_spec& spec) {
   if (!chain)
     return std::move(chain.error());
   auto target = caf::actor_cast<caf::actor>(*chain);
+  auto counters = std::make_shared<port_counters>();
   auto port = spawn_service_port(self_->home_system(), target,
-      {.name = "a chain of " + options_.name, .kind = "chain"}, std::make_shared<port_counters>());
-  chains.emplace_back(port, target);
+      {.name = "a chain of " + options_.name, .kind = "chain"}, counters);
+  chains.push_back({port, target, std::move(counters)});
   return caf::actor_cast<chain_actor>(port);
 }
 
@@ -396,6 +397,9 @@ void node_core::close() {
   is_closed_ = true;
   for (const auto& each : offered_)
     each.counters->is_closed = true;
+  for (const auto& [address, each] : peers_)
+    for (const auto& chain : each.chains)
+      chain.counters->is_closed = true;
   announce();
 }
 
@@ -403,6 +407,9 @@ uint64_t node_core::in_flight() const {
   uint64_t result = 0;
   for (const auto& each : offered_)
     result += each.counters->in_flight;
+  for (const auto& [address, each] : peers_)
+    for (const auto& chain : each.chains)
+      result += chain.counters->in_flight;
   return result;
 }
 
@@ -414,9 +421,9 @@ void node_core::leave() {
   for (const auto& each : watchers_)
     end(each.handle);
   for (const auto& [address, each] : peers_)
-    for (const auto& [port, chain] : each.chains) {
-      end(port);
-      end(chain);
+    for (const auto& chain : each.chains) {
+      end(chain.port);
+      end(chain.chain);
     }
   offered_.clear();
   watchers_.clear();

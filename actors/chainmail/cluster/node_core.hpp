@@ -56,12 +56,18 @@ struct node_core {
   void leave();
 
 private:
+  struct spawned {
+    caf::actor port;
+    caf::actor chain;
+    std::shared_ptr<port_counters> counters;
+  };
+
   struct peer {
     node_actor handle;
     std::string called;
     std::vector<service> services;
-    /// Spawned for it, each with its port.
-    std::vector<std::pair<caf::actor, caf::actor>> chains;
+    /// Spawned for it.
+    std::vector<spawned> chains;
     /// The addresses that it was joined at.
     std::set<std::string> joined_at;
   };
