@@ -9,11 +9,15 @@
 #include <caf/io/middleman_actor.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+#include <arpa/inet.h>
 #include <atomic>
 #include <mutex>
+#include <netinet/in.h>
 #include <support/http_calls.hpp>
 #include <support/member.hpp>
 #include <support/refusal.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
 
 using namespace chainmail;
 using namespace chainmail::test;
@@ -125,6 +129,48 @@ TEST_CASE("nodes that join each other have one connection that works", "[node]")
     CHECK(eventually(
         [&] { return text_of(generate(in_one, of_two, std::string{"x"}, 5s)) == "two x"; }));
   }
+}
+
+TEST_CASE("a node that is joined at two addresses has one connection that stays", "[node]") {
+  member server{{.name = "server", .listen = "127.0.0.1:0"}};
+  server.node.offer("llm", spawn_echo(server.system, "I say ", 500ms));
+  node_log log;
+  auto other_address = "localhost:" + std::to_string(server.node.port());
+  member client{{.name = "client", .join = {server.address(), other_address}, .log = log.writer()}};
+  auto llm = client.node.find<llm_actor>("llm");
+  REQUIRE(eventually([&] {
+    return log.has("joined server at " + server.address()) &&
+           log.has("joined server at " + other_address);
+  }));
+  caf::scoped_actor self{client.system};
+  CHECK(text_of(generate(self, llm, std::string{"hello"}, 10s)) == "I say hello");
+  CHECK(!log.has("lost"));
+}
+
+TEST_CASE("a node is joined when many others do not answer", "[node]") {
+  // Its queue of connections is full: what comes then gets no answer at all.
+  auto full = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(bind(full, generic, size) == 0);
+  REQUIRE(listen(full, 0) == 0);
+  REQUIRE(getsockname(full, generic, &size) == 0);
+  std::vector<int> waiting;
+  for (auto i = 0; i < 4; ++i) {
+    waiting.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    connect(waiting.back(), generic, size);
+  }
+  std::vector<std::string> addresses(8, "127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
+  member server{{.name = "server", .listen = "127.0.0.1:0"}};
+  addresses.push_back(server.address());
+  member client{{.name = "client", .join = addresses}};
+  CHECK(client.node.wait_for_peers(1, 20s));
+  for (auto fd : waiting)
+    close(fd);
+  close(full);
 }
 
 TEST_CASE("a node does not join itself", "[node]") {
