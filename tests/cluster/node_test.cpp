@@ -408,6 +408,30 @@ TEST_CASE("node options that can never work are refused", "[node]") {
   }
 }
 
+TEST_CASE("services that other nodes would refuse are not offered", "[node]") {
+  member server{{.name = "server", .listen = "127.0.0.1:0"}};
+  auto llm = spawn_echo(server.system, "");
+  CHECK(refusal_of([&] { server.node.offer("", llm); }).find("name") != std::string::npos);
+  CHECK(refusal_of([&] { server.node.offer("\xff", llm); }).find("UTF-8") != std::string::npos);
+  CHECK(refusal_of([&] { server.node.offer("llm", llm, 2'000'000); }).find("2000000") !=
+        std::string::npos);
+  CHECK(server.node.status().services.empty());
+}
+
+TEST_CASE("a service of one node is found however its address is written", "[node]") {
+  member server{{.name = "server", .listen = "127.0.0.1:0"}};
+  server.node.offer("llm", spawn_echo(server.system, "I say "));
+  auto address = "[127.0.0.1]:" + std::to_string(server.node.port());
+  member client{{.name = "client", .join = {address}}};
+  auto llm = client.node.find<llm_actor>("llm", {.only_from = address});
+  caf::scoped_actor self{client.system};
+  REQUIRE(client.node.wait_for_peers(1, 5s));
+  CHECK(text_of(generate(self, llm, std::string{"x"}, 5s)) == "I say x");
+  CHECK(refusal_of([&] {
+    client.node.find<llm_actor>("llm", {.only_from = "nonsense"});
+  }).find("HOST:PORT") != std::string::npos);
+}
+
 TEST_CASE("without TLS, a node does not join other machines", "[node]") {
   node_log log;
   member client{{.name = "client", .join = {"192.0.2.1:4700"}, .log = log.writer()}};

@@ -211,6 +211,8 @@ uint16_t node::port() const {
 void node::offer(service what) {
   if (!what.handle)
     throw std::invalid_argument{"a service needs a valid handle"};
+  if (auto error = check_service(what))
+    throw std::invalid_argument{sentence_of(error)};
   parts_->ask([&what](node_core& x) { x.offer(std::move(what)); });
 }
 

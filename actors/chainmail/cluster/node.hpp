@@ -82,6 +82,8 @@ public:
 
   /// Lets other nodes use an actor, at most `capacity` calls at once. `is_relay`: it passes calls on
   /// to services of other nodes. The node holds the handle until it leaves.
+  /// @throws std::invalid_argument for what other nodes would refuse: a name that is empty, longer
+  ///         than 200 bytes or not UTF-8, a capacity of more than 1,000,000.
   template <class Handle>
   void offer(const std::string& name, const Handle& handle, uint32_t capacity = 1'000,
       bool is_relay = false) {

@@ -70,6 +70,15 @@ std::string mismatch(const std::set<std::string>& words, const std::string& wher
          ": all nodes of a cluster need the same versions";
 }
 
+caf::error check_service(const service& what) {
+  if (is_name(what.name) && is_name(what.kind) && what.capacity <= most_capacity)
+    return {};
+  return make_failure(errc::invalid_input,
+      "the service '" + one_line(what.name, 40) + "' must have a name and a kind of 1 to " +
+          std::to_string(longest_name) + " bytes of UTF-8, and a capacity of at most " +
+          std::to_string(most_capacity) + "; its capacity is " + std::to_string(what.capacity));
+}
+
 node_core::node_core(node_actor::pointer self_ptr, node_options chosen,
     std::vector<node_address> seeds, caf::actor connector)
   : self_(self_ptr), options_(std::move(chosen)), dialer_(std::move(connector)) {
@@ -214,12 +223,12 @@ caf::error node_core::check_services(
   if (theirs.size() > most_services)
     return make_failure(errc::invalid_input,
         "a node may have at most " + std::to_string(most_services) + " services");
-  for (const auto& each : theirs)
-    if (!is_name(each.name) || !is_name(each.kind) || each.capacity > most_capacity ||
-        !each.handle || each.handle.node() != from->node())
-      return make_failure(
-          errc::invalid_input, "a service must have a name, a kind, a capacity of at most " +
-                                   std::to_string(most_capacity) + " and an actor of its own node");
+  for (const auto& each : theirs) {
+    if (auto error = check_service(each))
+      return error;
+    if (!each.handle || each.handle.node() != from->node())
+      return make_failure(errc::invalid_input, "a service must have an actor of its own node");
+  }
   return {};
 }
 

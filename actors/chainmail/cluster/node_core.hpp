@@ -29,6 +29,9 @@ std::set<std::string> handshake_words();
 /// address.
 std::string mismatch(const std::set<std::string>& words, const std::string& where);
 
+/// errc::invalid_input for a service that other nodes would refuse: its name, kind or capacity.
+caf::error check_service(const service& what);
+
 /// Everything but connecting and listening, which `dialer` does. Other nodes talk to the actor by
 /// node_actor's messages; this process calls the functions, by way of an action.
 struct node_core {
