@@ -218,7 +218,14 @@ void node::offer(service what) {
 
 caf::actor node::find_service(
     const std::string& name, const std::string& kind, const service_search& how) {
-  return parts_->ask([&](node_core& x) { return x.find_service(name, kind, how); });
+  auto chosen = how;
+  if (!how.only_from.empty()) {
+    auto address = parse_address(how.only_from);
+    if (!address)
+      throw std::invalid_argument{sentence_of(address.error())};
+    chosen.only_from = to_string(*address); // as the node writes it
+  }
+  return parts_->ask([&](node_core& x) { return x.find_service(name, kind, chosen); });
 }
 
 caf::expected<chain_actor> node::spawn_chain(

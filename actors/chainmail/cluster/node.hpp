@@ -95,6 +95,7 @@ public:
   /// later: see spawn_remote_service. Calls of LLMs and embedders are made again when a node is
   /// lost; those of other services are answered with errc::unavailable. Calling it twice gives
   /// two handles.
+  /// @throws std::invalid_argument when how.only_from is no address.
   template <class Handle>
   Handle find(const std::string& name, const service_search& how = {}) {
     return caf::actor_cast<Handle>(find_service(name, kind_of<Handle>(), how));
