@@ -103,6 +103,10 @@ TEST_CASE("messages have a sender, no stages, and go no further", "[frame_rules]
   CHECK(check_header(frame, state) == nullptr);
   frame.source_actor = 0;
   CHECK(check_header(frame, state) != nullptr);
+  CHECK(!is_answer_of_nobody(frame));
+  frame.operation_data = caf::make_message_id(7).response_id().integer_value();
+  CHECK(check_header(frame, state) == nullptr);
+  CHECK(is_answer_of_nobody(frame));
   frame = head(message_type::direct_message, payload);
   frame.flags = header::named_receiver_flag;
   CHECK(check_header(frame, state) != nullptr);

@@ -3,6 +3,7 @@
 #include <chainmail/cluster/frame_rules.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
 
+#include <caf/binary_deserializer.hpp>
 #include <caf/binary_serializer.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/io/basp/header.hpp>
@@ -56,6 +57,26 @@ public:
   bool send(const caf::byte_buffer& bytes) {
     return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
            static_cast<ssize_t>(bytes.size());
+  }
+
+  /// Of the actor that the node's handshake names; 0 when there is none.
+  caf::actor_id receive_gate() {
+    caf::byte_buffer bytes(caf::io::basp::header_size);
+    header head;
+    caf::actor_id result = 0;
+    caf::node_id node;
+    std::vector<std::string> words;
+    if (recv(fd_, bytes.data(), bytes.size(), MSG_WAITALL) != static_cast<ssize_t>(bytes.size()))
+      return 0;
+    caf::binary_deserializer source{nullptr, bytes};
+    if (!source.apply(head))
+      return 0;
+    caf::byte_buffer payload(head.payload_len);
+    if (recv(fd_, payload.data(), payload.size(), MSG_WAITALL) !=
+        static_cast<ssize_t>(payload.size()))
+      return 0;
+    caf::binary_deserializer content{nullptr, payload};
+    return content.apply(node) && content.apply(words) && content.apply(result) ? result : 0;
   }
 
   /// Whether the node ends the connection within that time; reads what it says until then.
@@ -237,9 +258,27 @@ TEST_CASE("frames that would end CAF end their connection", "[hostile_peer]") {
   CHECK(is_refused({party.handshake(me), huge}));
   CHECK(is_refused({party.handshake(party.victim.system.node())}));
   CHECK(is_refused({party.message(1, std::string{"x"})}));
+  auto of_nobody = party.message(1, std::string{"x"});
+  std::fill_n(of_nobody.begin() + 16, 8, caf::byte{0});
+  CHECK(is_refused({party.handshake(me), of_nobody}));
   for (uint64_t to = 1; to < 60; to += 20)
     CHECK(is_refused(
         {party.handshake(me), party.message(to, caf::make_message(caf::make_message(1)))}));
+}
+
+TEST_CASE("that an actor is gone does not end the connection", "[hostile_peer]") {
+  hostile_party party;
+  raw_peer peer{party.victim.node.port()};
+  auto core = peer.receive_gate();
+  peer.send(party.handshake(party.some_node()));
+  auto bounced = party.message(core, caf::make_error(caf::sec::request_receiver_down));
+  caf::byte_buffer ids;
+  caf::binary_serializer sink{nullptr, ids};
+  REQUIRE(sink.apply(caf::make_message_id(3).response_id().integer_value()));
+  REQUIRE(sink.apply(uint64_t{0})); // CAF answers for it, without a sender
+  std::copy(ids.begin(), ids.end(), bounced.begin() + 8);
+  peer.send(bounced);
+  CHECK(!peer.is_ended(300ms));
 }
 
 TEST_CASE("who connects and says nothing is disconnected", "[hostile_peer]") {
@@ -290,4 +329,62 @@ TEST_CASE("a node cannot answer what another one was asked", "[hostile_peer]") {
     CHECK(!liar.is_ended(50ms)); // what it sent was read
   }
   CHECK(work.get() == "the truth");
+}
+
+TEST_CASE("the actors that a node may name are bounded", "[hostile_peer]") {
+  hostile_party party;
+  auto me = party.some_node();
+  raw_peer evil{party.victim.node.port()};
+  auto core = evil.receive_gate();
+  REQUIRE(core != 0);
+  evil.send(party.handshake(me));
+  auto next = uint64_t{1};
+  auto is_ended = false;
+  for (auto n = 0; n < 10 && !is_ended; ++n) {
+    caf::byte_buffer handles;
+    caf::binary_serializer sink{nullptr, handles};
+    auto ok = sink.begin_sequence(2'000);
+    for (auto i = 0; ok && i < 2'000; ++i)
+      ok = sink.apply(std::string{"llm"}) && sink.apply(std::string{"llm"}) &&
+           sink.apply(uint32_t{1}) && sink.apply(false) && sink.apply(next++) && sink.apply(me);
+    REQUIRE(ok);
+    auto bytes = party.message(core, announce_atom_v, std::vector<service>{});
+    bytes.pop_back(); // the length of no services
+    bytes.insert(bytes.end(), handles.begin(), handles.end());
+    caf::byte_buffer length;
+    caf::binary_serializer head{nullptr, length};
+    REQUIRE(head.apply(static_cast<uint32_t>(bytes.size() - caf::io::basp::header_size)));
+    std::copy(length.begin(), length.end(), bytes.begin() + 4);
+    // All from one actor.
+    std::fill_n(bytes.begin() + 16, 7, caf::byte{0});
+    bytes[23] = caf::byte{7};
+    is_ended = !evil.send(bytes) || evil.is_ended(50ms);
+  }
+  CHECK(is_ended);
+  party.check_alive();
+}
+
+TEST_CASE("who comes back while its last words are read is heard", "[hostile_peer]") {
+  hostile_party party;
+  auto slow = party.message(0, embed_atom_v, std::vector<std::string>(2'000'000), call_context{});
+  for (auto round = 0; round < 3; ++round) {
+    {
+      raw_peer leaving{party.victim.node.port()};
+      auto core = leaving.receive_gate();
+      REQUIRE(core != 0);
+      leaving.send(party.handshake(party.some_node()));
+      slow[31] = static_cast<caf::byte>(core);
+      for (auto i = 0; i < 3; ++i)
+        leaving.send(slow);
+      std::this_thread::sleep_for(20ms);
+    }
+    std::this_thread::sleep_for(5ms);
+    raw_peer again{party.victim.node.port()};
+    auto core = again.receive_gate();
+    again.send(party.handshake(party.some_node()));
+    for (auto i = 0; i < 8; ++i) {
+      again.send(party.message(core, status_atom_v));
+      REQUIRE(!again.is_ended(100ms));
+    }
+  }
 }

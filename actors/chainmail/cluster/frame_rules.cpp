@@ -117,6 +117,11 @@ const char* check_notice(
 
 } // namespace
 
+bool is_answer_of_nobody(const header& frame) {
+  return frame.operation == message_type::direct_message && frame.source_actor == 0 &&
+         caf::make_message_id(frame.operation_data).is_response();
+}
+
 const char* check_header(const header& frame, const frame_state& state) {
   if (!valid(frame))
     return "something that is no frame of the protocol";
@@ -133,7 +138,7 @@ const char* check_header(const header& frame, const frame_state& state) {
       return "a handshake of no sensible size";
     return nullptr;
   case message_type::direct_message:
-    if (frame.flags != 0 || frame.source_actor == 0)
+    if (frame.flags != 0 || (frame.source_actor == 0 && !is_answer_of_nobody(frame)))
       return "a message without a sender, or for a service of CAF";
     return frame.payload_len > largest_frame ? "a message of more than 8 MiB" : nullptr;
   case message_type::monitor_message:

@@ -30,6 +30,10 @@ struct frame_state {
   caf::node_id peer;
 };
 
+/// CAF answers so for actors that are gone. Not to be read, because mail without a sender is taken for
+/// this node's own; who asked hears of it by monitoring.
+bool is_answer_of_nobody(const caf::io::basp::header& header);
+
 /// Why a frame must not be read, or null when it may. The header comes alone first, so that
 /// nobody waits for what will be refused.
 const char* check_header(const caf::io::basp::header& header, const frame_state& state);

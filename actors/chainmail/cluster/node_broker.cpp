@@ -141,7 +141,9 @@ private:
       refuse(data.handle, "a message over a connection that was given up");
       return;
     }
-    auto next = instance.handle(context(), data, theirs.hdr, is_payload);
+    auto next = is_payload && is_answer_of_nobody(theirs.hdr)
+                    ? basp::await_header
+                    : instance.handle(context(), data, theirs.hdr, is_payload);
     if (basp::requires_shutdown(next)) {
       drop(data.handle, basp::to_sec(next));
       return;
