@@ -194,11 +194,9 @@ private:
       return "something that is no frame of the protocol";
     if (auto why = check_header(header, ours.frames))
       return why;
-    if (header.source_actor != ours.last_sender) {
-      ours.last_sender = header.source_actor;
-      if (proxies().count_proxies(ours.frames.peer) > most_proxies)
-        return "messages of more than 10,000 actors";
-    }
+    if (header.operation == basp::message_type::direct_message &&
+        proxies().count_proxies(ours.frames.peer) > most_proxies)
+      return "messages of or about more than 10,000 actors";
     return nullptr;
   }
 
