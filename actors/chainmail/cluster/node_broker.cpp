@@ -44,6 +44,12 @@ public:
     return caf::message_handler{
         [this](new_data_msg& data) { on_data(data); },
         [this](const new_connection_msg& accepted) { on_connection(accepted); },
+        [this](const connection_closed_msg& closed) { on_closed(closed.handle); },
+        [this](caf::delete_atom, connection_handle handle, uint64_t number) {
+          if (auto found = states_.find(handle);
+              found != states_.end() && found->second.number == number)
+            forget(handle);
+        },
         [this](caf::connect_atom, scribe_ptr& stream, uint16_t port) {
           on_connect(std::move(stream), port);
         },
@@ -88,7 +94,8 @@ private:
     frame_state frames;
     /// Of a payload that arrives in pieces.
     caf::byte_buffer parts;
-    caf::actor_id last_sender = 0;
+    /// Handles are used again.
+    uint64_t number = 0;
   };
 
   void on_connection(const new_connection_msg& accepted) {
@@ -98,10 +105,7 @@ private:
       close(accepted.handle);
       return;
     }
-    connection fresh;
-    fresh.frames.is_accepted = true;
-    states_.insert_or_assign(accepted.handle, std::move(fresh)); // handles are used again
-    set_context(accepted.handle);                                // whose time starts now
+    begin(accepted.handle).frames.is_accepted = true;
     instance.write_server_handshake(
         context(), get_buffer(accepted.handle), local_port(accepted.source));
     flush(accepted.handle);
@@ -111,18 +115,33 @@ private:
   void on_connect(scribe_ptr stream, uint16_t port) {
     auto handle = stream->hdl();
     add_scribe(std::move(stream));
-    states_.insert_or_assign(handle, connection{});
-    set_context(handle);
+    begin(handle);
     this_context->hdl = handle;
     this_context->remote_port = port;
     this_context->callback = make_response_promise();
     configure_read(handle, receive_policy::exactly(basp::header_size));
-    instance.write_client_handshake(context(), get_buffer(handle));
-    flush(handle);
+  }
+
+  /// Its time starts now.
+  connection& begin(connection_handle handle) {
+    forget(handle); // what is left of an earlier one
+    auto& fresh = states_[handle];
+    fresh.number = next_number_++;
+    set_context(handle);
+    return fresh;
+  }
+
+  /// What came before the end is read first.
+  void on_closed(connection_handle handle) {
+    auto id = instance.queue().new_id();
+    instance.queue().push(context(), id, ctrl(),
+        compat::make_element(
+            nullptr, caf::make_message_id(), caf::delete_atom_v, handle, states_[handle].number));
   }
 
   void on_data(new_data_msg& data) {
     set_context(data.handle);
+    last_hop = nullptr; // that of the last message, if this thread read it
     auto& theirs = *this_context;
     auto& ours = states_[data.handle];
     auto is_payload = theirs.cstate == basp::await_payload;
@@ -147,6 +166,12 @@ private:
     if (basp::requires_shutdown(next)) {
       drop(data.handle, basp::to_sec(next));
       return;
+    }
+    // Only now: a node that was joined at another address before does not hear of a second
+    // connection, for which it would give up the first.
+    if (is_payload && theirs.hdr.operation == basp::message_type::server_handshake) {
+      instance.write_client_handshake(context(), get_buffer(data.handle));
+      flush(data.handle);
     }
     if (next != theirs.cstate || is_payload) {
       auto size = next == basp::await_payload ? std::min(theirs.hdr.payload_len, piece)
@@ -226,12 +251,17 @@ private:
   }
 
   void drop(connection_handle handle, caf::sec reason) {
-    states_.erase(handle);
-    connection_cleanup(handle, reason);
+    forget(handle, reason);
     close(handle);
   }
 
+  void forget(connection_handle handle, caf::sec reason = caf::sec::none) {
+    states_.erase(handle);
+    connection_cleanup(handle, reason);
+  }
+
   std::unordered_map<connection_handle, connection> states_;
+  uint64_t next_number_ = 1;
   /// Asked for by the threads that read messages.
   std::mutex unknown_nodes_mutex_;
   std::unordered_set<caf::node_id> unknown_nodes_;
