@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <simulator/simulator.hpp>
 
@@ -145,15 +146,18 @@ private:
     options.is_insecure = config_.insecure;
     options.log = say;
     options.spawn_chain = [this](const chain_spec& spec) -> caf::expected<chain_actor> {
-      if (!llm_)
+      auto llm = llm_for_others();
+      if (!llm)
         return make_failure(errc::unavailable, "this node is still starting");
-      return spawn_chain(system_, spec, llm_);
+      return spawn_chain(system_, spec, llm);
     };
     auto settings = llm_config{};
     if (auto error = config_.llm.apply_to(settings))
       throw std::invalid_argument{sentence_of(error)};
     if (config_.chat)
       settings.endpoint.api = openai_api::chat;
+    if (is_worker_ && (config_.capacity == 0 || config_.capacity > most_capacity))
+      throw std::invalid_argument{"--capacity must be from 1 to " + std::to_string(most_capacity)};
     if (is_worker_)
       check_endpoint();
     // Everything that can be refused was, before others see this node.
@@ -190,8 +194,19 @@ private:
     http_options http;
     http.max_in_flight = config_.capacity;
     http_ = spawn_http(system_, http);
-    llm_ = spawn_llm(system_, http_, settings);
+    set_llm(spawn_llm(system_, http_, settings));
     node_->offer("llm", llm_, config_.capacity);
+  }
+
+  void set_llm(llm_actor llm) {
+    std::lock_guard guard{llm_mutex_};
+    llm_ = std::move(llm);
+  }
+
+  /// In the node's actor, which runs before this program has started everything.
+  llm_actor llm_for_others() {
+    std::lock_guard guard{llm_mutex_};
+    return llm_;
   }
 
   rate_limiter_actor find_limiter() {
@@ -205,7 +220,7 @@ private:
   void start_coordinator() {
     service_search how;
     how.with_relays = false;
-    llm_ = node_->find<llm_actor>("llm", how);
+    set_llm(node_->find<llm_actor>("llm", how));
     node_->offer("llm", llm_, most_calls, true);
     for (const auto& [chain, spec] : chains_in(config_)) {
       auto spawned = spawn_chain(system_, spec, llm_);
@@ -237,7 +252,7 @@ private:
   void end() {
     caf::anon_send_exit(http_, caf::exit_reason::user_shutdown);
     http_ = nullptr;
-    llm_ = nullptr;
+    set_llm({});
     limiter_ = nullptr;
     central_ = nullptr;
   }
@@ -245,11 +260,15 @@ private:
   /// That a coordinator takes at once for each of its services.
   static constexpr uint32_t most_calls = 20'000;
 
+  /// That other nodes believe.
+  static constexpr uint32_t most_capacity = 1'000'000;
+
   caf::actor_system& system_;
   const node_config& config_;
   bool is_worker_ = false;
   bool is_coordinator_ = false;
   std::unique_ptr<simulator::server> simulator_;
+  std::mutex llm_mutex_;
   std::unique_ptr<node> node_;
   http_actor http_;
   rate_limiter_actor limiter_;
