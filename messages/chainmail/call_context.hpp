@@ -12,6 +12,9 @@
 
 namespace chainmail {
 
+/// How long calls from a blocking scope wait when nothing else is said. LangChain's time-out.
+inline constexpr caf::timespan default_timeout = std::chrono::seconds{600};
+
 /// Names one call of one caller. The root is unique across nodes; steps tell the calls apart that
 /// one root call leads to. A default-constructed ID names nothing: such a call cannot be cancelled.
 struct call_id {
@@ -75,10 +78,10 @@ bool inspect(Inspector& f, deadline& x) {
 
 /// Travels with every call, from the first caller down to the socket.
 struct call_context {
-  call_id id;
-  deadline due;
+  call_id id = {};
+  deadline due = {};
   /// Whose quota the call counts against; empty for the only tenant.
-  std::string tenant;
+  std::string tenant = {};
   /// Higher goes first where calls wait for capacity.
   int32_t priority = 0;
 

@@ -19,9 +19,9 @@ namespace chainmail {
 /// The wiring of a chain.
 struct chain_description {
   /// Inputs that must be there, sorted.
-  std::vector<std::string> input_keys;
+  std::vector<std::string> input_keys = {};
   /// Outputs that every answer holds, sorted.
-  std::vector<std::string> output_keys;
+  std::vector<std::string> output_keys = {};
 };
 
 template <class Inspector>
@@ -33,8 +33,8 @@ bool inspect(Inspector& f, chain_description& x) {
 /// How one call of a gather ended.
 struct outcome {
   /// Empty when there is an error.
-  values result;
-  caf::error error;
+  values result = {};
+  caf::error error = {};
   /// When the call went out, counted from the start of the gather.
   caf::timespan started{0};
   /// From then to its answer.
@@ -59,7 +59,7 @@ struct gather_options {
   /// At most this many calls are outstanding at once; the others wait their turn. At least 1.
   uint32_t max_in_flight = 10'000;
   /// Hears about each call as it ends, or nobody does.
-  observer_actor observer;
+  observer_actor observer = {};
 };
 
 template <class Inspector>
@@ -71,7 +71,7 @@ bool inspect(Inspector& f, gather_options& x) {
 /// Which call of a gather is over, and how far the gather is.
 struct gather_progress {
   /// The gather's own ID.
-  call_id id;
+  call_id id = {};
   /// Of the call, in the list of inputs.
   uint64_t index = 0;
   /// Calls that are over, this one included.

@@ -20,14 +20,14 @@ inline constexpr uint32_t cluster_protocol = 2;
 struct service {
   /// What they ask for: "llm", or the name of a chain. The same name on several nodes stands for the
   /// same thing.
-  std::string name;
+  std::string name = {};
   /// Of the actor's interface: "llm", "chain", "embedder", "retriever", "rate_limiter".
-  std::string kind;
+  std::string kind = {};
   /// Calls at once that a node should send here. 0 for none at present.
   uint32_t capacity = 0;
   /// It passes calls on to services of other nodes. Such are for clients, not for other relays.
   bool is_relay = false;
-  caf::actor handle;
+  caf::actor handle = {};
 };
 
 template <class Inspector>
@@ -41,9 +41,9 @@ bool inspect(Inspector& f, service& x) {
 struct node_hello {
   uint32_t protocol = cluster_protocol;
   /// "0.18.7"
-  std::string caf_version;
-  std::string name;
-  std::vector<service> services;
+  std::string caf_version = {};
+  std::string name = {};
+  std::vector<service> services = {};
 };
 
 template <class Inspector>
@@ -55,9 +55,9 @@ bool inspect(Inspector& f, node_hello& x) {
 /// A chain in words, for a node to spawn.
 struct chain_spec {
   /// "llm_chain", "llm_math_chain", ...: docs/cluster.md lists them.
-  std::string kind;
+  std::string kind = {};
   /// "template", "output_key", ...: what the kind takes.
-  std::map<std::string, std::string> settings;
+  std::map<std::string, std::string> settings = {};
 };
 
 template <class Inspector>
@@ -67,8 +67,8 @@ bool inspect(Inspector& f, chain_spec& x) {
 
 /// A service as its node sees it.
 struct service_status {
-  std::string name;
-  std::string kind;
+  std::string name = {};
+  std::string kind = {};
   uint32_t capacity = 0;
   /// Calls from other nodes that are under way.
   uint64_t in_flight = 0;
@@ -84,10 +84,10 @@ bool inspect(Inspector& f, service_status& x) {
 }
 
 struct node_status {
-  std::string name;
+  std::string name = {};
   /// Names of the nodes that it is connected to, sorted.
-  std::vector<std::string> peers;
-  std::vector<service_status> services;
+  std::vector<std::string> peers = {};
+  std::vector<service_status> services = {};
 };
 
 template <class Inspector>

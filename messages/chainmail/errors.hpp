@@ -79,13 +79,13 @@ bool inspect(Inspector& f, errc& x) {
 /// One try of a call that a guard made.
 struct attempt {
   /// The model or endpoint that was asked, by the name that it has in its guard.
-  std::string target;
+  std::string target = {};
   /// errc::none for the one that was answered.
   errc code = errc::none;
   /// 0 when no response came.
   int32_t http_status = 0;
   /// Why it failed, as a sentence.
-  std::string reason;
+  std::string reason = {};
   /// When it was sent, counted from when the guard got the call.
   caf::timespan started{0};
   /// Until its answer.
@@ -107,7 +107,7 @@ struct error_detail {
   /// 0 when no response came.
   int32_t http_status = 0;
   /// Scheme, host, port and path; never user information or a query.
-  std::string endpoint;
+  std::string endpoint = {};
   /// From the Retry-After header.
   std::optional<caf::timespan> retry_after = {};
   std::optional<provider_limits> limits = {};

@@ -15,8 +15,8 @@ namespace chainmail {
 
 /// One header field. Names of responses are in lower case.
 struct http_header {
-  std::string name;
-  std::string value;
+  std::string name = {};
+  std::string value = {};
 };
 
 template <class Inspector>
@@ -64,10 +64,10 @@ struct http_request {
   /// "GET" or "POST".
   std::string method = "POST";
   /// http or https.
-  std::string url;
-  std::vector<http_header> headers;
-  secret_headers secrets;
-  std::string body;
+  std::string url = {};
+  std::vector<http_header> headers = {};
+  secret_headers secrets = {};
+  std::string body = {};
 };
 
 template <class Inspector>
@@ -107,10 +107,10 @@ bool inspect(Inspector& f, http_status& x) {
 /// A complete response, of any status.
 struct http_response {
   int32_t status = 0;
-  std::vector<http_header> headers;
+  std::vector<http_header> headers = {};
   /// Decompressed.
-  std::string body;
-  http_timings timings;
+  std::string body = {};
+  http_timings timings = {};
 
   /// The value of the first header of that name (in lower case), or nothing.
   [[nodiscard]] std::string_view header(std::string_view name) const {

@@ -17,13 +17,13 @@ namespace chainmail {
 /// What an endpoint's x-ratelimit-* headers say. What it did not say is not set.
 struct provider_limits {
   /// Of a period; usually of a minute.
-  std::optional<int64_t> request_limit;
-  std::optional<int64_t> requests_left;
+  std::optional<int64_t> request_limit = {};
+  std::optional<int64_t> requests_left = {};
   /// Until all requests of the period are there again, if none is made.
-  std::optional<caf::timespan> requests_reset;
-  std::optional<int64_t> token_limit;
-  std::optional<int64_t> tokens_left;
-  std::optional<caf::timespan> tokens_reset;
+  std::optional<caf::timespan> requests_reset = {};
+  std::optional<int64_t> token_limit = {};
+  std::optional<int64_t> tokens_left = {};
+  std::optional<caf::timespan> tokens_reset = {};
 };
 
 template <class Inspector>
@@ -37,7 +37,7 @@ bool inspect(Inspector& f, provider_limits& x) {
 /// One request that wants to be sent. Whose it is and how urgent stands in its call_context.
 struct demand {
   /// Whose limits it counts against: an endpoint and a model. Never an API key.
-  std::string key;
+  std::string key = {};
   /// What it will likely use, prompt and completion.
   int64_t tokens = 0;
   /// It was sent before and has to be sent again: goes before others of its tenant and priority.
@@ -92,8 +92,8 @@ struct permit_report {
   /// Really used. Negative when that is not known: then what was reserved counts.
   int64_t tokens = -1;
   /// From a 429's Retry-After.
-  std::optional<caf::timespan> retry_after;
-  std::optional<provider_limits> limits;
+  std::optional<caf::timespan> retry_after = {};
+  std::optional<provider_limits> limits = {};
 };
 
 template <class Inspector>
@@ -105,7 +105,7 @@ bool inspect(Inspector& f, permit_report& x) {
 /// What a holder of leases may grant on its own when the limiter is lost: its part of the limits in
 /// force.
 struct limiter_share {
-  std::string key;
+  std::string key = {};
   /// Which limiter told it: one that was started anew has another number.
   uint64_t limiter = 0;
   /// Among how many holders the limits are divided; 0 for no share.
@@ -129,7 +129,7 @@ bool inspect(Inspector& f, limiter_share& x) {
 
 /// Several permits of one tenant at once, for a limiter that serves the clients of another node.
 struct lease_demand {
-  std::string key;
+  std::string key = {};
   /// 0 asks for the share only, which is answered at once.
   uint32_t permits = 0;
   /// Of all of them together.
@@ -176,9 +176,9 @@ struct lease_report {
   int64_t tokens_reserved = 0;
   int64_t tokens_used = 0;
   /// The longest.
-  std::optional<caf::timespan> retry_after;
+  std::optional<caf::timespan> retry_after = {};
   /// The latest.
-  std::optional<provider_limits> limits;
+  std::optional<provider_limits> limits = {};
 };
 
 template <class Inspector>
@@ -192,7 +192,7 @@ bool inspect(Inspector& f, lease_report& x) {
 
 /// One key of a limiter.
 struct limiter_key_status {
-  std::string key;
+  std::string key = {};
   /// Permits that are out, leased ones included.
   uint64_t in_flight = 0;
   uint64_t waiting = 0;
@@ -217,7 +217,7 @@ bool inspect(Inspector& f, limiter_key_status& x) {
 }
 
 struct limiter_status {
-  std::vector<limiter_key_status> keys;
+  std::vector<limiter_key_status> keys = {};
 };
 
 template <class Inspector>

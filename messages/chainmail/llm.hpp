@@ -15,21 +15,21 @@ namespace chainmail {
 
 /// How to generate. What is not set is left to the client's defaults, then to the provider's.
 struct llm_parameters {
-  std::optional<std::string> model;
-  std::optional<double> temperature;
-  std::optional<int64_t> max_tokens;
-  std::optional<double> top_p;
-  std::optional<double> frequency_penalty;
-  std::optional<double> presence_penalty;
+  std::optional<std::string> model = {};
+  std::optional<double> temperature = {};
+  std::optional<int64_t> max_tokens = {};
+  std::optional<double> top_p = {};
+  std::optional<double> frequency_penalty = {};
+  std::optional<double> presence_penalty = {};
   /// Completions per prompt.
-  std::optional<uint32_t> n;
-  std::optional<uint32_t> best_of;
-  std::optional<int64_t> seed;
+  std::optional<uint32_t> n = {};
+  std::optional<uint32_t> best_of = {};
+  std::optional<int64_t> seed = {};
   /// The end user, for the provider's abuse detection.
-  std::optional<std::string> user;
+  std::optional<std::string> user = {};
   /// Further fields of the request by name, each value a JSON text: {"logit_bias",
   /// R"({"50256":-100})"}.
-  std::map<std::string, std::string> extra;
+  std::map<std::string, std::string> extra = {};
 };
 
 template <class Inspector>
@@ -45,13 +45,13 @@ bool inspect(Inspector& f, llm_parameters& x) {
 /// Either prompts or messages, not both.
 struct llm_request {
   /// Texts to complete. A chat model takes one, as the message of a user.
-  std::vector<std::string> prompts;
+  std::vector<std::string> prompts = {};
   /// A chat to answer.
-  std::vector<chat_message> messages;
+  std::vector<chat_message> messages = {};
   /// Texts that end a completion; they are not part of it.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   /// Over the client's defaults.
-  llm_parameters parameters;
+  llm_parameters parameters = {};
 };
 
 template <class Inspector>
@@ -62,9 +62,9 @@ bool inspect(Inspector& f, llm_request& x) {
 
 /// One completion of one prompt.
 struct completion {
-  std::string text;
+  std::string text = {};
   /// The provider's word: "stop", "length", "content_filter"; empty when it gave none.
-  std::string finish_reason;
+  std::string finish_reason = {};
 };
 
 template <class Inspector>
@@ -88,18 +88,18 @@ bool inspect(Inspector& f, token_usage& x) {
 /// The answer to one llm_request.
 struct llm_result {
   /// With n completions a prompt, those of prompt i are [i * n, (i + 1) * n). Never empty.
-  std::vector<completion> completions;
+  std::vector<completion> completions = {};
   /// Of all prompts together.
-  token_usage usage;
+  token_usage usage = {};
   /// The model that answered, in the provider's words.
-  std::string model;
+  std::string model = {};
   /// What the endpoint said of its limits, if it did.
-  std::optional<provider_limits> limits;
+  std::optional<provider_limits> limits = {};
   /// What a guard tried, in order; empty without a guard, and from a cache. Before these, the nodes of
   /// a cluster that were lost with the call.
-  std::vector<attempt> attempts;
+  std::vector<attempt> attempts = {};
   /// The node of a cluster that answered; empty when none was asked.
-  std::string node;
+  std::string node = {};
   /// Nothing was sent for this call, nor billed: the answer was kept from an earlier one.
   bool is_cached = false;
 

@@ -17,7 +17,7 @@ namespace chainmail {
 
 /// Texts that want a vector each.
 struct embed_request {
-  std::vector<std::string> texts;
+  std::vector<std::string> texts = {};
 };
 
 template <class Inspector>
@@ -29,10 +29,10 @@ bool inspect(Inspector& f, embed_request& x) {
 struct embeddings {
   uint32_t dimension = 0;
   /// size() times dimension.
-  std::vector<float> numbers;
-  token_usage usage;
+  std::vector<float> numbers = {};
+  token_usage usage = {};
   /// The model that made them, in the provider's words. Vectors of different models do not compare.
-  std::string model;
+  std::string model = {};
 
   [[nodiscard]] size_t size() const { return dimension == 0 ? 0 : numbers.size() / dimension; }
 
@@ -52,7 +52,7 @@ bool inspect(Inspector& f, embeddings& x) {
 /// Chooses documents by their metadata; an empty filter lets every document pass.
 struct metadata_filter {
   /// All of these must be there, with exactly these values.
-  std::map<std::string, std::string> equal;
+  std::map<std::string, std::string> equal = {};
 };
 
 template <class Inspector>
@@ -64,7 +64,7 @@ bool inspect(Inspector& f, metadata_filter& x) {
 struct search_options {
   /// At most this many documents. At least 1.
   uint32_t k = 4;
-  metadata_filter filter;
+  metadata_filter filter = {};
   /// Maximal marginal relevance: of the `fetch_k` nearest, those that are near to the query and far
   /// from one another. 1 weighs nearness alone, 0 variety alone; negative: plain similarity.
   double mmr_lambda = -1;
@@ -79,11 +79,11 @@ bool inspect(Inspector& f, search_options& x) {
 
 /// What to retrieve.
 struct retrieval_query {
-  std::string text;
+  std::string text = {};
   /// At most this many documents. At least 1.
   uint32_t k = 4;
   /// Together with the retriever's own.
-  metadata_filter filter;
+  metadata_filter filter = {};
 };
 
 template <class Inspector>
@@ -95,7 +95,7 @@ bool inspect(Inspector& f, retrieval_query& x) {
 /// A document that was found.
 struct scored_document {
   uint64_t id = 0;
-  document found;
+  document found = {};
   /// Cosine similarity, from -1 to 1: more is nearer.
   double score = 0;
 };
@@ -108,7 +108,7 @@ bool inspect(Inspector& f, scored_document& x) {
 
 /// The IDs that a vector index gave to documents.
 struct document_ids {
-  std::vector<uint64_t> ids;
+  std::vector<uint64_t> ids = {};
 
   friend bool operator==(const document_ids&, const document_ids&) = default;
 };
@@ -120,7 +120,7 @@ bool inspect(Inspector& f, document_ids& x) {
 
 /// The distinct texts that documents have under one metadata key, sorted.
 struct metadata_texts {
-  std::vector<std::string> texts;
+  std::vector<std::string> texts = {};
 };
 
 template <class Inspector>
@@ -133,7 +133,7 @@ struct index_status {
   /// 0 while there is no vector.
   uint32_t dimension = 0;
   /// Of the first vectors that had one; vectors of another are refused.
-  std::string model;
+  std::string model = {};
   /// Every vector is looked at, so none is missed.
   bool is_exact = true;
   /// What was added or removed since it was last saved.
@@ -155,8 +155,8 @@ bool inspect(Inspector& f, index_status& x) {
 
 /// What was said to the model, and what it answered.
 struct conversation_turn {
-  std::string human;
-  std::string ai;
+  std::string human = {};
+  std::string ai = {};
 
   friend auto operator<=>(const conversation_turn&, const conversation_turn&) = default;
 };
@@ -169,9 +169,9 @@ bool inspect(Inspector& f, conversation_turn& x) {
 /// What is remembered of a conversation.
 struct conversation {
   /// Of what is no longer in `turns`; empty when nothing was left out.
-  std::string summary;
+  std::string summary = {};
   /// Oldest first.
-  std::vector<conversation_turn> turns;
+  std::vector<conversation_turn> turns = {};
 };
 
 template <class Inspector>

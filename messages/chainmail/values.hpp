@@ -18,8 +18,8 @@ namespace chainmail {
 
 /// A piece of text with what is known about it: "source", "title", "page".
 struct document {
-  std::string content;
-  std::map<std::string, std::string> metadata;
+  std::string content = {};
+  std::map<std::string, std::string> metadata = {};
 
   friend auto operator<=>(const document&, const document&) = default;
 };
@@ -31,8 +31,8 @@ bool inspect(Inspector& f, document& x) {
 
 /// One message of a chat. Roles are the provider's words: "system", "user", "assistant", "tool".
 struct chat_message {
-  std::string role;
-  std::string content;
+  std::string role = {};
+  std::string content = {};
 
   friend auto operator<=>(const chat_message&, const chat_message&) = default;
 };

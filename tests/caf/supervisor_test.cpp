@@ -1,3 +1,4 @@
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/supervisor.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 
@@ -117,7 +118,7 @@ TEST_CASE("the answer of a supervised actor comes from itself") {
   auto asking = here.system.spawn([&, to = here.llm](caf::event_based_actor* self) {
     llm_request request;
     request.prompts.emplace_back("x");
-    self->request(to, caf::infinite, generate_atom_v, request, call_context{})
+    compat::request(self, to, generate_atom_v, request, call_context{})
         .then([&, self](const llm_result&) {
           sender = caf::actor_cast<caf::actor_addr>(self->current_sender());
         });
@@ -129,12 +130,12 @@ TEST_CASE("the answer of a supervised actor comes from itself") {
 TEST_CASE("messages that want no answer are passed on, and dropped while nobody runs") {
   hospital here;
   auto id = call_id::make();
-  caf::anon_send(here.llm, cancel_atom_v, id);
+  compat::anon_send(here.llm, cancel_atom_v, id);
   here.settle();
   CHECK(here.log->cancelled == std::vector{id});
   here.log->cannot_start = true;
   here.kill();
-  caf::anon_send(here.llm, cancel_atom_v, call_id::make());
+  compat::anon_send(here.llm, cancel_atom_v, call_id::make());
   here.settle();
   here.log->cannot_start = false;
   here.advance(100ms);

@@ -1,6 +1,7 @@
 #include "support/scripted_chain.hpp"
 #include "support/stub_llm.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/chain_job.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
@@ -131,7 +132,7 @@ TEST_CASE_METHOD(fixture, "a job that its state drops is an error for the caller
   auto got = call(chain, {}, context);
   CHECK(got->answers == 1);
   CHECK(to_failure(got->error, "the chain") == errc::shut_down);
-  caf::anon_send(chain, cancel_atom_v, context.id); // must not meet the dropped job
+  compat::anon_send(chain, cancel_atom_v, context.id); // must not meet the dropped job
   time.settle();
 }
 
@@ -301,7 +302,7 @@ TEST_CASE_METHOD(fixture, "cancel by call ID cancels that call's steps and no ot
   auto first = call(chain, {}, root.child(0));
   auto second = call(chain, {}, root.child(1));
   auto other = call(chain, {}, time.context());
-  caf::anon_send(chain, cancel_atom_v, root.id.child(0));
+  compat::anon_send(chain, cancel_atom_v, root.id.child(0));
   time.settle();
   CHECK(first->error == errc::cancelled);
   CHECK(second->pending());
@@ -325,7 +326,7 @@ TEST_CASE_METHOD(fixture, "cancel by root cancels all its calls and no other cal
   auto first = call(chain, {}, with_root(2).child(0));
   auto second = call(chain, {}, with_root(2));
   auto after = call(chain, {}, with_root(3));
-  caf::anon_send(chain, cancel_atom_v, call_id{2, 0});
+  compat::anon_send(chain, cancel_atom_v, call_id{2, 0});
   time.settle();
   CHECK(first->error == errc::cancelled);
   CHECK(second->error == errc::cancelled);
@@ -343,7 +344,7 @@ TEST_CASE_METHOD(fixture, "a call without an ID is beyond every cancel, but its 
   call_context nameless;
   nameless.due = time.context(1s).due;
   auto got = call(chain, {}, nameless);
-  caf::anon_send(chain, cancel_atom_v, call_id{});
+  compat::anon_send(chain, cancel_atom_v, call_id{});
   time.settle();
   CHECK(got->pending());
   time.advance(1s + grace);
@@ -360,7 +361,7 @@ TEST_CASE_METHOD(fixture, "cancel goes down through nested chains") {
   });
   auto context = time.context();
   auto got = call(outer, {}, context);
-  caf::anon_send(outer, cancel_atom_v, context.id);
+  compat::anon_send(outer, cancel_atom_v, context.id);
   time.settle();
   CHECK(got->error == errc::cancelled);
   CHECK(log->cancelled == std::vector{log->calls.at(0).context.id});

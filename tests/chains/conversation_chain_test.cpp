@@ -2,6 +2,7 @@
 #include "support/refusal.hpp"
 #include "support/stub_llm.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/chains/conversation_chain.hpp>
 #include <chainmail/memory/memory.hpp>
 
@@ -87,7 +88,7 @@ TEST_CASE_METHOD(fixture, "a call that is cancelled while the model is asked sav
   auto got = ask<values>(time, chain, call_atom_v, values{{"input", "a"}}, context);
   time.settle();
   REQUIRE(prompts.size() == 1);
-  caf::anon_send(chain, cancel_atom_v, context.id);
+  compat::anon_send(chain, cancel_atom_v, context.id);
   time.advance(2s);
   CHECK(got->error == errc::cancelled);
   CHECK(turns_in("default") == 0);

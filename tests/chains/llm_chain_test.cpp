@@ -1,5 +1,6 @@
 #include "support/stub_llm.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
@@ -159,7 +160,7 @@ TEST_CASE_METHOD(fixture, "cancel is forwarded to the LLM") {
   auto chain = spawn_llm_chain(time.system, llm, "x");
   auto context = time.context();
   call(chain, {}, context);
-  caf::anon_send(chain, cancel_atom_v, context.id);
+  compat::anon_send(chain, cancel_atom_v, context.id);
   time.settle();
   CHECK(log->cancelled == std::vector{context.id});
 }
@@ -196,7 +197,7 @@ TEST_CASE_METHOD(fixture, "a call outlives the chain's last handle") {
 TEST_CASE_METHOD(fixture, "an LLM that answers with no completion is malformed") {
   auto chain = spawn_llm_chain(time.system, llm, "x");
   auto got = call(chain, {}, time.context());
-  caf::anon_send(llm, caf::ok_atom_v, uint64_t{0}, llm_result{});
+  compat::anon_send(llm, caf::ok_atom_v, uint64_t{0}, llm_result{});
   time.settle();
   CHECK(got->error == errc::malformed_response);
 }

@@ -1,3 +1,4 @@
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/cluster/frame_rules.hpp>
 #include <chainmail/messages.hpp>
 
@@ -27,7 +28,7 @@ const auto peer = node(2);
 template <class... Ts>
 caf::byte_buffer bytes(const Ts&... xs) {
   caf::byte_buffer result;
-  caf::binary_serializer sink{nullptr, result};
+  auto sink = compat::writer_to(result);
   auto ok = (sink.apply(xs) && ...);
   REQUIRE(ok);
   return result;
@@ -114,7 +115,7 @@ TEST_CASE("messages have a sender, no stages, and go no further", "[frame_rules]
   frame.operation = message_type::routed_message;
   CHECK(check_header(frame, state) != nullptr);
   auto with_stages = payload;
-  with_stages.front() = caf::byte{1};
+  with_stages.front() = caf::byte_buffer::value_type{1};
   CHECK(!verdict(with_stages).empty());
 }
 
@@ -172,7 +173,7 @@ TEST_CASE("a notice is of the node that sends it, and for this one", "[frame_rul
 
 TEST_CASE("a length of too many bytes is no length", "[frame_rules]") {
   auto payload = message_of(int32_t{1});
-  payload.insert(payload.begin(), 9, caf::byte{0x80});
+  payload.insert(payload.begin(), 9, caf::byte_buffer::value_type{0x80});
   CHECK(!verdict(payload).empty());
 }
 
@@ -188,7 +189,7 @@ TEST_CASE("the deepest error that may come in does not end a thread's stack", "[
   caf::actor_system system{config};
   auto is_read = false;
   std::thread reader{[&] {
-    caf::binary_deserializer source{system.dummy_execution_unit(), payload};
+    auto source = compat::reader_of(system, payload);
     std::vector<caf::strong_actor_ptr> stages;
     caf::message content;
     is_read = source.apply(stages) && source.apply(content);

@@ -1,6 +1,7 @@
 // A peer that speaks CAF's protocol, wrongly.
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/cluster/frame_rules.hpp>
+#include <chainmail/cluster/node_core.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
 
 #include <caf/binary_deserializer.hpp>
@@ -68,14 +69,14 @@ public:
     std::vector<std::string> words;
     if (recv(fd_, bytes.data(), bytes.size(), MSG_WAITALL) != static_cast<ssize_t>(bytes.size()))
       return 0;
-    caf::binary_deserializer source{nullptr, bytes};
+    auto source = compat::reader_of(bytes);
     if (!source.apply(head))
       return 0;
     caf::byte_buffer payload(head.payload_len);
     if (recv(fd_, payload.data(), payload.size(), MSG_WAITALL) !=
         static_cast<ssize_t>(payload.size()))
       return 0;
-    caf::binary_deserializer content{nullptr, payload};
+    auto content = compat::reader_of(payload);
     return content.apply(node) && content.apply(words) && content.apply(result) ? result : 0;
   }
 
@@ -129,7 +130,7 @@ struct hostile_party {
   template <class... Ts>
   caf::byte_buffer frame(message_type type, uint64_t to, const Ts&... xs) {
     caf::byte_buffer payload;
-    caf::binary_serializer sink{victim.system.dummy_execution_unit(), payload};
+    auto sink = compat::writer_to(victim.system, payload);
     auto ok = (sink.apply(xs) && ... && true);
     REQUIRE(ok);
     auto is_message = type == message_type::direct_message;
@@ -137,7 +138,7 @@ struct hostile_party {
         is_message ? caf::make_message_id(below(1'000) + 1).integer_value() : 0,
         is_message ? below(50) + 1 : 0, to};
     caf::byte_buffer result;
-    caf::binary_serializer out{victim.system.dummy_execution_unit(), result};
+    auto out = compat::writer_to(victim.system, result);
     ok = out.apply(head);
     REQUIRE(ok);
     result.insert(result.end(), payload.begin(), payload.end());
@@ -158,7 +159,7 @@ struct hostile_party {
     auto to = below(200) + 1; // actor IDs count up: some of these exist
     switch (below(9)) {
     case 0:
-      return message(to, join_atom_v, node_hello{cluster_protocol, "0.18.7", "evil", {}});
+      return message(to, join_atom_v, node_hello{cluster_protocol, caf_version(), "evil", {}});
     case 1:
       return message(to, announce_atom_v, std::vector<service>(below(3)));
     case 2:
@@ -184,13 +185,14 @@ struct hostile_party {
       auto at = bytes.begin() + static_cast<ptrdiff_t>(below(bytes.size()));
       switch (below(4)) {
       case 0:
-        *at = static_cast<caf::byte>(below(256));
+        *at = static_cast<caf::byte_buffer::value_type>(below(256));
         break;
       case 1:
-        *at = static_cast<caf::byte>(static_cast<unsigned>(*at) ^ (1U << below(8)));
+        *at = static_cast<caf::byte_buffer::value_type>(
+            static_cast<unsigned>(*at) ^ (1U << below(8)));
         break;
       case 2:
-        bytes.insert(at, static_cast<caf::byte>(below(256)));
+        bytes.insert(at, static_cast<caf::byte_buffer::value_type>(below(256)));
         break;
       default:
         if (bytes.size() > 1)
@@ -254,12 +256,12 @@ TEST_CASE("frames that would end CAF end their connection", "[hostile_peer]") {
   CHECK(is_refused({empty_handshake}));
   auto huge = party.message(1, std::string{"x"});
   // The header's third field, in network order: 4 GiB are to come.
-  std::fill_n(huge.begin() + 4, 4, caf::byte{0xff});
+  std::fill_n(huge.begin() + 4, 4, caf::byte_buffer::value_type{0xff});
   CHECK(is_refused({party.handshake(me), huge}));
   CHECK(is_refused({party.handshake(party.victim.system.node())}));
   CHECK(is_refused({party.message(1, std::string{"x"})}));
   auto of_nobody = party.message(1, std::string{"x"});
-  std::fill_n(of_nobody.begin() + 16, 8, caf::byte{0});
+  std::fill_n(of_nobody.begin() + 16, 8, caf::byte_buffer::value_type{0});
   CHECK(is_refused({party.handshake(me), of_nobody}));
   for (uint64_t to = 1; to < 60; to += 20)
     CHECK(is_refused(
@@ -273,7 +275,7 @@ TEST_CASE("that an actor is gone does not end the connection", "[hostile_peer]")
   peer.send(party.handshake(party.some_node()));
   auto bounced = party.message(core, caf::make_error(caf::sec::request_receiver_down));
   caf::byte_buffer ids;
-  caf::binary_serializer sink{nullptr, ids};
+  auto sink = compat::writer_to(ids);
   REQUIRE(sink.apply(caf::make_message_id(3).response_id().integer_value()));
   REQUIRE(sink.apply(uint64_t{0})); // CAF answers for it, without a sender
   std::copy(ids.begin(), ids.end(), bounced.begin() + 8);
@@ -321,7 +323,7 @@ TEST_CASE("a node cannot answer what another one was asked", "[hostile_peer]") {
       for (uint64_t id = 1; id < 20; ++id) {
         auto bytes = party.message(to, lie);
         caf::byte_buffer mid;
-        caf::binary_serializer sink{nullptr, mid};
+        auto sink = compat::writer_to(mid);
         REQUIRE(sink.apply(caf::make_message_id(id).response_id().integer_value()));
         std::copy(mid.begin(), mid.end(), bytes.begin() + 8);
         liar.send(bytes);
@@ -342,7 +344,7 @@ TEST_CASE("the actors that a node may name are bounded", "[hostile_peer]") {
   auto is_ended = false;
   for (auto n = 0; n < 10 && !is_ended; ++n) {
     caf::byte_buffer handles;
-    caf::binary_serializer sink{nullptr, handles};
+    auto sink = compat::writer_to(handles);
     auto ok = sink.begin_sequence(2'000);
     for (auto i = 0; ok && i < 2'000; ++i)
       ok = sink.apply(std::string{"llm"}) && sink.apply(std::string{"llm"}) &&
@@ -352,12 +354,12 @@ TEST_CASE("the actors that a node may name are bounded", "[hostile_peer]") {
     bytes.pop_back(); // the length of no services
     bytes.insert(bytes.end(), handles.begin(), handles.end());
     caf::byte_buffer length;
-    caf::binary_serializer head{nullptr, length};
+    auto head = compat::writer_to(length);
     REQUIRE(head.apply(static_cast<uint32_t>(bytes.size() - caf::io::basp::header_size)));
     std::copy(length.begin(), length.end(), bytes.begin() + 4);
     // All from one actor.
-    std::fill_n(bytes.begin() + 16, 7, caf::byte{0});
-    bytes[23] = caf::byte{7};
+    std::fill_n(bytes.begin() + 16, 7, caf::byte_buffer::value_type{0});
+    bytes[23] = caf::byte_buffer::value_type{7};
     is_ended = !evil.send(bytes) || evil.is_ended(50ms);
   }
   CHECK(is_ended);
@@ -366,14 +368,15 @@ TEST_CASE("the actors that a node may name are bounded", "[hostile_peer]") {
 
 TEST_CASE("who comes back while its last words are read is heard", "[hostile_peer]") {
   hostile_party party;
-  auto slow = party.message(0, embed_atom_v, std::vector<std::string>(2'000'000), call_context{});
+  auto slow = party.message(
+      0, embed_atom_v, embed_request{std::vector<std::string>(2'000'000)}, call_context{});
   for (auto round = 0; round < 3; ++round) {
     {
       raw_peer leaving{party.victim.node.port()};
       auto core = leaving.receive_gate();
       REQUIRE(core != 0);
       leaving.send(party.handshake(party.some_node()));
-      slow[31] = static_cast<caf::byte>(core);
+      slow[31] = static_cast<caf::byte_buffer::value_type>(core);
       for (auto i = 0; i < 3; ++i)
         leaving.send(slow);
       std::this_thread::sleep_for(20ms);

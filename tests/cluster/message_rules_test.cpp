@@ -1,3 +1,4 @@
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/messages.hpp>
 
@@ -182,7 +183,7 @@ TEST_CASE(
   };
   std::vector<caf::byte_buffer> wires;
   for (const auto& each : originals) {
-    caf::binary_serializer sink{system.dummy_execution_unit(), wires.emplace_back()};
+    auto sink = compat::writer_to(system, wires.emplace_back());
     REQUIRE(sink.apply(each));
   }
   std::mt19937 random{5};
@@ -197,17 +198,17 @@ TEST_CASE(
       auto at = bytes.begin() + static_cast<ptrdiff_t>(below(bytes.size()));
       switch (below(3)) {
       case 0:
-        *at = static_cast<caf::byte>(below(256));
+        *at = static_cast<caf::byte_buffer::value_type>(below(256));
         break;
       case 1:
-        bytes.insert(at, static_cast<caf::byte>(below(256)));
+        bytes.insert(at, static_cast<caf::byte_buffer::value_type>(below(256)));
         break;
       default:
         if (bytes.size() > 1)
           bytes.erase(at);
       }
     }
-    caf::binary_deserializer source{system.dummy_execution_unit(), bytes};
+    auto source = compat::reader_of(system, bytes);
     caf::message content;
     if (!source.apply(content))
       continue;

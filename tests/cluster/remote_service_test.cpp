@@ -1,3 +1,4 @@
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/remote_service.hpp>
 
@@ -48,7 +49,7 @@ struct cluster : virtual_time {
   }
 
   void announce(const far_node& node, uint32_t capacity) {
-    caf::anon_send(service_actor, announce_atom_v,
+    compat::anon_send(service_actor, announce_atom_v,
         service{"llm", "llm", capacity, false, caf::actor_cast<caf::actor>(node.llm)}, node.called);
     settle();
   }
@@ -220,15 +221,15 @@ TEST_CASE("a cancel goes to the node that has the call", "[remote_service]") {
   auto other = nodes.generate("p");
   auto waiting_context = nodes.context();
   auto waiting = nodes.generate("p", waiting_context);
-  caf::anon_send(nodes.llm, cancel_atom_v, call_id{context.id.root, 0});
+  compat::anon_send(nodes.llm, cancel_atom_v, call_id{context.id.root, 0});
   nodes.settle();
   CHECK(one.script->cancelled.size() + two.script->cancelled.size() == 1);
   CHECK(code_of(held->error) == errc::cancelled);
   CHECK(other->pending());
-  caf::anon_send(nodes.llm, cancel_atom_v, call_id{context.id.root + 1, 0});
+  compat::anon_send(nodes.llm, cancel_atom_v, call_id{context.id.root + 1, 0});
   nodes.settle();
   CHECK(other->pending());
-  caf::anon_send(nodes.llm, cancel_atom_v, waiting_context.id);
+  compat::anon_send(nodes.llm, cancel_atom_v, waiting_context.id);
   nodes.settle();
   CHECK(code_of(waiting->error) == errc::cancelled);
   one.die(nodes);

@@ -1,6 +1,7 @@
 // The chains that combine documents: stuff, map_reduce, refine, map_rerank.
 #include "support/chain_fixture.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/documents/format_documents.hpp>
 #include <chainmail/documents/map_reduce_chain.hpp>
 #include <chainmail/documents/map_rerank_chain.hpp>
@@ -261,7 +262,7 @@ TEST_CASE_METHOD(map_reduce_fixture, "cancelling a map_reduce call cancels its m
   auto got = ask<values>(time, chain, call_atom_v, with(three(), {{"question", "?"}}), context);
   auto other = start(chain, with(three(), {{"question", "?"}}));
   time.settle();
-  caf::anon_send(chain, cancel_atom_v, context.id);
+  compat::anon_send(chain, cancel_atom_v, context.id);
   time.settle();
   CHECK(got->error == errc::cancelled);
   CHECK(other->pending());

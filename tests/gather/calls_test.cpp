@@ -1,5 +1,6 @@
 #include "support/stub_llm.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chainmail.hpp>
 
@@ -178,7 +179,7 @@ TEST_CASE("a gather by way of a gather actor can be cancelled through that") {
   });
   time.settle();
   CHECK(got.empty());
-  caf::anon_send(gatherer, cancel_atom_v, id);
+  compat::anon_send(gatherer, cancel_atom_v, id);
   time.settle();
   CHECK(got.size() == 2);
   for (const auto& one : got)

@@ -1,5 +1,6 @@
 #include "support/stub_llm.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/gather/gather.hpp>
@@ -154,7 +155,7 @@ TEST_CASE_METHOD(fixture, "cancel ends the gather and every call it has outstand
   auto context = time.context();
   auto got = start(numbers(3), {}, context);
   answer(1);
-  caf::anon_send(gather, cancel_atom_v, context.id);
+  compat::anon_send(gather, cancel_atom_v, context.id);
   time.settle();
   REQUIRE(got->result);
   CHECK((*got->result)[0].error == errc::cancelled);
@@ -180,12 +181,12 @@ TEST_CASE_METHOD(fixture, "cancel of one gather leaves the others alone") {
   auto other = context.child(7); // same root, another step
   auto first = start(numbers(1), {}, context.child(6));
   auto second = start(numbers(1), {}, other);
-  caf::anon_send(gather, cancel_atom_v, call_id::make());
-  caf::anon_send(gather, cancel_atom_v, context.child(6).id);
+  compat::anon_send(gather, cancel_atom_v, call_id::make());
+  compat::anon_send(gather, cancel_atom_v, context.child(6).id);
   time.settle();
   CHECK_FALSE(first->pending());
   CHECK(second->pending());
-  caf::anon_send(gather, cancel_atom_v, context.id); // the root
+  compat::anon_send(gather, cancel_atom_v, context.id); // the root
   time.settle();
   CHECK_FALSE(second->pending());
 }
@@ -204,8 +205,8 @@ TEST_CASE_METHOD(fixture, "a requester's other gathers are still watched when on
   auto quick = std::make_shared<reply<outcomes>>();
   requester = time.system.spawn([=, this](caf::event_based_actor* self) {
     for (const auto& to : {slow, quick})
-      self->request(gather, caf::infinite, gather_atom_v, chain, numbers(1), gather_options{},
-              time.context())
+      compat::request(
+          self, gather, gather_atom_v, chain, numbers(1), gather_options{}, time.context())
           .then([to](const outcomes& x) { to->result = x; });
   });
   time.settle();

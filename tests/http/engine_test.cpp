@@ -1,4 +1,6 @@
 // Exchanges with servers that behave: what goes out, what comes back, and over which connections.
+#include <chainmail/caf/compat.hpp>
+
 #include <caf/binary_deserializer.hpp>
 #include <caf/binary_serializer.hpp>
 #include <caf/byte_buffer.hpp>
@@ -27,7 +29,7 @@ http_request with_secrets(http_request request, std::vector<std::string> lines) 
 
 caf::byte_buffer bytes_of(const http_request& request) {
   caf::byte_buffer bytes;
-  caf::binary_serializer out{nullptr, bytes};
+  auto out = compat::writer_to(bytes);
   REQUIRE(out.apply(request));
   return bytes;
 }
@@ -36,7 +38,7 @@ caf::byte_buffer bytes_of(const http_request& request) {
 http_request over_the_wire(const http_request& request) {
   auto bytes = bytes_of(request);
   http_request result;
-  caf::binary_deserializer in{nullptr, bytes};
+  auto in = compat::reader_of(bytes);
   REQUIRE(in.apply(result));
   return result;
 }

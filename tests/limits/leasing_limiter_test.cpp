@@ -1,5 +1,6 @@
 #include "support/refusal.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
@@ -44,9 +45,10 @@ rate_limiter_actor spawn_counting(
               auto caller = self->make_response_promise<lease>();
               return caller.delegate(to, lease_atom_v, std::move(what), std::move(context));
             },
-            [self, to](settle_atom, const lease_report& x) { self->send(to, settle_atom_v, x); },
+            [self, to](
+                settle_atom, const lease_report& x) { compat::send(self, to, settle_atom_v, x); },
             [](share_atom, const limiter_share&) {},
-            [self, to](cancel_atom, const call_id& x) { self->send(to, cancel_atom_v, x); },
+            [self, to](cancel_atom, const call_id& x) { compat::send(self, to, cancel_atom_v, x); },
             [](status_atom) -> caf::result<limiter_status> { return limiter_status{}; },
         };
       });
@@ -82,7 +84,7 @@ struct fixture {
     auto result = std::make_shared<reply<permit>>();
     holders.push_back(
         time.system.spawn([=, to = nodes[node]](caf::event_based_actor* self) -> caf::behavior {
-          self->request(to, caf::infinite, acquire_atom_v, demand{"key", tokens, false}, context)
+          compat::request(self, to, acquire_atom_v, demand{"key", tokens, false}, context)
               .then(
                   [result](const permit& x) {
                     result->result = x;
@@ -101,7 +103,7 @@ struct fixture {
   auto acquire() { return acquire(time.context()); }
 
   void settle(uint64_t id, const permit_report& report = {}, size_t node = 0) {
-    caf::anon_send(nodes[node], settle_atom_v, id, report);
+    compat::anon_send(nodes[node], settle_atom_v, id, report);
     time.settle();
   }
 
@@ -242,7 +244,7 @@ TEST_CASE("a caller of a node gives up, or its deadline passes, and the next one
   auto cancelled = f.acquire(context);
   auto late = f.acquire(f.time.context(1s));
   auto waits = f.acquire();
-  caf::anon_send(f.nodes[0], cancel_atom_v, context.id);
+  compat::anon_send(f.nodes[0], cancel_atom_v, context.id);
   f.time.settle();
   CHECK(cancelled->error == errc::cancelled);
   f.time.advance(1s);

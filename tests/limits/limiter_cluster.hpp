@@ -1,6 +1,7 @@
 // Nodes that share a limit, whose connections and whose limiter can be lost.
 #pragma once
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
@@ -37,13 +38,14 @@ inline rate_limiter_actor spawn_proxy(
             [self, central](lease_atom, const lease_demand& what,
                 const call_context& context) -> caf::result<lease> {
               auto caller = self->make_response_promise<lease>();
-              self->request(central, caf::infinite, lease_atom_v, what, context)
+              compat::request(self, central, lease_atom_v, what, context)
                   .then([caller](const lease& x) mutable { caller.deliver(x); },
                       [caller](caf::error& x) mutable { caller.deliver(std::move(x)); });
               return caller;
             },
-            [self, central](
-                settle_atom, const lease_report& x) { self->send(central, settle_atom_v, x); },
+            [self, central](settle_atom, const lease_report& x) {
+              compat::send(self, central, settle_atom_v, x);
+            },
             [self, to](share_atom, limiter_share& x) -> caf::result<void> {
               if (to->proxy != self)
                 return make_failure(errc::unavailable, "lost on the way");
@@ -51,7 +53,7 @@ inline rate_limiter_actor spawn_proxy(
               return caller.delegate(to->node, share_atom_v, std::move(x));
             },
             [self, central](
-                cancel_atom, const call_id& x) { self->send(central, cancel_atom_v, x); },
+                cancel_atom, const call_id& x) { compat::send(self, central, cancel_atom_v, x); },
             [](status_atom) -> caf::result<limiter_status> { return limiter_status{}; },
         };
       });
@@ -72,7 +74,7 @@ inline rate_limiter_actor spawn_forwarder(virtual_time& time, const connection_p
               if (!over->proxy)
                 return make_failure(errc::unavailable, "not reached");
               auto caller = self->make_response_promise<lease>();
-              self->request(over->proxy, caf::infinite, lease_atom_v, what, context)
+              compat::request(self, over->proxy, lease_atom_v, what, context)
                   .then(
                       [caller, over, proxy = over->proxy](const lease& x) mutable {
                         if (over->proxy == proxy)
@@ -87,12 +89,12 @@ inline rate_limiter_actor spawn_forwarder(virtual_time& time, const connection_p
             },
             [self, over](settle_atom, const lease_report& x) {
               if (over->proxy)
-                self->send(over->proxy, settle_atom_v, x);
+                compat::send(self, over->proxy, settle_atom_v, x);
             },
             [](share_atom, const limiter_share&) {},
             [self, over](cancel_atom, const call_id& x) {
               if (over->proxy)
-                self->send(over->proxy, cancel_atom_v, x);
+                compat::send(self, over->proxy, cancel_atom_v, x);
             },
             [](status_atom) -> caf::result<limiter_status> { return limiter_status{}; },
         };
@@ -114,8 +116,8 @@ inline caf::actor spawn_callers(virtual_time& time, const std::shared_ptr<load>&
   return time.system.spawn([&time, of](caf::event_based_actor* self) -> caf::behavior {
     return {[=, &time](turn_atom) {
       for (; of->waiting < of->wanted; ++of->waiting)
-        self->request(of->limiter, caf::infinite, acquire_atom_v, demand{"key", 10, false},
-                time.context(std::chrono::seconds{20}))
+        compat::request(self, of->limiter, acquire_atom_v, demand{"key", 10, false},
+            time.context(std::chrono::seconds{20}))
             .then(
                 [=, &time](const permit& got) {
                   --of->waiting;
@@ -123,7 +125,7 @@ inline caf::actor spawn_callers(virtual_time& time, const std::shared_ptr<load>&
                   of->granted.push_back(time.now());
                   self->run_delayed(of->call_takes, [=] {
                     --of->in_flight;
-                    self->send(of->limiter, settle_atom_v, got.id, permit_report{});
+                    compat::send(self, of->limiter, settle_atom_v, got.id, permit_report{});
                   });
                 },
                 [of](const caf::error&) {
@@ -257,7 +259,7 @@ struct cluster {
   void run(caf::timespan span, caf::timespan step = std::chrono::milliseconds{50}) {
     for (auto end = time.now() + span; time.now() < end;) {
       for (auto& x : nodes)
-        caf::anon_send(x.callers, turn_atom_v);
+        compat::anon_send(x.callers, turn_atom_v);
       time.advance(step);
       forget_cut();
     }

@@ -1,4 +1,5 @@
 // What a crowd of waiting callers costs.
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 
@@ -49,7 +50,7 @@ caf::actor spawn_crowd(virtual_time& time, const rate_limiter_actor& limiter, si
         for (size_t i = 0; i < callers; ++i) {
           auto mine = context.child(i);
           mine.tenant = "tenant " + std::to_string(i % 100);
-          self->send(limiter, acquire_atom_v, demand{"key", 100, false}, mine);
+          compat::send(self, limiter, acquire_atom_v, demand{"key", 100, false}, mine);
         }
         return {[got](permit) { ++*got; }};
       });
@@ -100,7 +101,7 @@ TEST_CASE("ten thousand actors that wait for one permit each cost hardly more") 
     crowd.push_back(time.system.spawn(
         [got](caf::event_based_actor* self, const rate_limiter_actor& to,
             const call_context& context) -> caf::behavior {
-          self->send(to, acquire_atom_v, demand{"key", 100, false}, context);
+          compat::send(self, to, acquire_atom_v, demand{"key", 100, false}, context);
           return {[got](permit) { ++*got; }};
         },
         limiter, time.context()));

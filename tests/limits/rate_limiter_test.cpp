@@ -1,5 +1,6 @@
 #include "support/refusal.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 
@@ -49,7 +50,7 @@ struct fixture {
     auto result = std::make_shared<reply<Result>>();
     holders.push_back(time.system.spawn(
         [result, to = limiter, xs...](caf::event_based_actor* self) -> caf::behavior {
-          self->request(to, caf::infinite, xs...)
+          compat::request(self, to, xs...)
               .then(
                   [result](const Result& x) {
                     result->result = x;
@@ -77,7 +78,7 @@ struct fixture {
 
   void settle(uint64_t id, permit_use use, int64_t tokens = -1,
       std::optional<caf::timespan> retry_after = {}) {
-    caf::anon_send(limiter, settle_atom_v, id, permit_report{use, tokens, retry_after, {}});
+    compat::anon_send(limiter, settle_atom_v, id, permit_report{use, tokens, retry_after, {}});
     time.settle();
   }
 
@@ -224,12 +225,12 @@ TEST_CASE("a caller gives up waiting by ID, or with all of its root") {
   auto two = f.acquire(context.child(1));
   auto three = f.acquire(context.child(2));
   auto other = f.acquire();
-  caf::anon_send(f.limiter, cancel_atom_v, call_id{});
-  caf::anon_send(f.limiter, cancel_atom_v, context.child(1).id);
+  compat::anon_send(f.limiter, cancel_atom_v, call_id{});
+  compat::anon_send(f.limiter, cancel_atom_v, context.child(1).id);
   f.time.settle();
   CHECK(two->error == errc::cancelled);
   CHECK(one->pending());
-  caf::anon_send(f.limiter, cancel_atom_v, context.id);
+  compat::anon_send(f.limiter, cancel_atom_v, context.id);
   f.time.settle();
   CHECK(one->error == errc::cancelled);
   CHECK(three->error == errc::cancelled);
@@ -272,8 +273,8 @@ TEST_CASE("hostile numbers do no harm") {
   report.tokens_used = INT64_MAX;
   report.retry_after = caf::timespan::min();
   report.limits = provider_limits{INT64_MAX, INT64_MIN, caf::timespan::max(), INT64_MIN, 1, {}};
-  caf::anon_send(f.limiter, settle_atom_v, report);
-  caf::anon_send(f.limiter, acquire_atom_v, demand{"key", 1, false}, f.time.context());
+  compat::anon_send(f.limiter, settle_atom_v, report);
+  compat::anon_send(f.limiter, acquire_atom_v, demand{"key", 1, false}, f.time.context());
   f.time.settle();
   CHECK(f.status().in_flight == 2);
   CHECK(f.acquire(f.time.context(), {std::string(100'000, 'x'), 1, false})->error ==
@@ -298,7 +299,7 @@ TEST_CASE("a lease counts in flight until it was reported, and comes back with i
   report.unused = 1;
   report.tokens_reserved = 40;
   report.tokens_used = 25;
-  caf::anon_send(f.limiter, settle_atom_v, report);
+  compat::anon_send(f.limiter, settle_atom_v, report);
   f.time.settle();
   CHECK(waits->result);
   CHECK(f.status().in_flight == 7);

@@ -1,6 +1,7 @@
 // The guard and its rate limiter.
 #include "support/guard_fixture.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -69,7 +70,7 @@ TEST_CASE("a guarded call that waits for its permit can be cancelled") {
   auto one = f.start();
   auto context = f.time.context();
   auto two = f.start(context);
-  caf::anon_send(f.guard, cancel_atom_v, context.id);
+  compat::anon_send(f.guard, cancel_atom_v, context.id);
   f.time.settle();
   CHECK(two->error == errc::cancelled);
   CHECK(f.in_flight() == 1);
@@ -86,7 +87,7 @@ TEST_CASE("a cancelled call gives its permit back") {
   auto context = f.time.context();
   auto reply = f.start(context);
   CHECK(f.in_flight() == 1);
-  caf::anon_send(f.guard, cancel_atom_v, context.id);
+  compat::anon_send(f.guard, cancel_atom_v, context.id);
   f.time.settle();
   CHECK(f.in_flight() == 0);
 }

@@ -1,6 +1,8 @@
 // The guard's cache and single flight.
 #include "support/guard_fixture.hpp"
 
+#include <chainmail/caf/compat.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
@@ -91,7 +93,7 @@ TEST_CASE("one of several who share a call may give up, and the others keep it")
   auto one = f.start(first);
   auto second = f.time.context();
   auto two = f.start(second);
-  caf::anon_send(f.guard, cancel_atom_v, first.id);
+  compat::anon_send(f.guard, cancel_atom_v, first.id);
   f.time.settle();
   CHECK(one->error == errc::cancelled);
   CHECK(two->pending());
@@ -101,7 +103,7 @@ TEST_CASE("one of several who share a call may give up, and the others keep it")
     CHECK(two->result);
   }
   SECTION("until the last of them gives up") {
-    caf::anon_send(f.guard, cancel_atom_v, second.id);
+    compat::anon_send(f.guard, cancel_atom_v, second.id);
     f.time.settle();
     CHECK(two->error == errc::cancelled);
     CHECK(f.fake->cancelled == std::vector{f.fake->calls.at(0).context.id});

@@ -2,6 +2,8 @@
 #include "support/guard_fixture.hpp"
 #include "support/refusal.hpp"
 
+#include <chainmail/caf/compat.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -277,10 +279,10 @@ TEST_CASE("a cancelled call is answered at once, and cancelled below") {
   auto context = f.time.context();
   auto reply = f.start(context);
   SECTION("by its ID") {
-    caf::anon_send(f.guard, cancel_atom_v, context.id);
+    compat::anon_send(f.guard, cancel_atom_v, context.id);
   }
   SECTION("by its root") {
-    caf::anon_send(f.guard, cancel_atom_v, call_id{context.id.root, 0});
+    compat::anon_send(f.guard, cancel_atom_v, call_id{context.id.root, 0});
   }
   f.time.settle();
   CHECK(reply->error == errc::cancelled);
@@ -294,7 +296,7 @@ TEST_CASE("a call that waits for its next attempt can be cancelled") {
   auto reply = f.start(context);
   f.pass(1s);
   CHECK(reply->pending());
-  caf::anon_send(f.guard, cancel_atom_v, context.id);
+  compat::anon_send(f.guard, cancel_atom_v, context.id);
   f.time.settle();
   CHECK(reply->error == errc::cancelled);
   f.pass(60s, 1s);
@@ -307,7 +309,7 @@ TEST_CASE("a cancel leaves other calls alone") {
   auto mine = f.time.context();
   auto reply = f.start(mine);
   auto other = f.start();
-  caf::anon_send(f.guard, cancel_atom_v, mine.id);
+  compat::anon_send(f.guard, cancel_atom_v, mine.id);
   f.pass(2s);
   CHECK(reply->error == errc::cancelled);
   CHECK(other->result);

@@ -1,5 +1,6 @@
 #include "support/stub_http.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/llm/openai_client.hpp>
 #include <chainmail/llm/token_counter.hpp>
@@ -107,7 +108,7 @@ TEST_CASE("prompts are posted to completions and messages to chat, with the key 
     CHECK(request.secrets.lines()->at(1) == "Authorization: Bearer sk-secret-key");
   }
   for (auto i : {0, 1})
-    caf::anon_send(http, cancel_atom_v, log->calls[static_cast<size_t>(i)].context.id);
+    compat::anon_send(http, cancel_atom_v, log->calls[static_cast<size_t>(i)].context.id);
   time.settle();
 }
 

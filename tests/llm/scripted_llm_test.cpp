@@ -1,3 +1,4 @@
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
 
@@ -62,10 +63,10 @@ TEST_CASE("an infinite delay never answers by itself, but the deadline does") {
   time.advance(1h);
   CHECK(due->error == errc::timed_out);
   CHECK(patient->pending());
-  caf::anon_send(llm, cancel_atom_v, call_id{}); // names nothing
+  compat::anon_send(llm, cancel_atom_v, call_id{}); // names nothing
   time.settle();
   CHECK(patient->pending());
-  caf::anon_send(llm, cancel_atom_v, context.id);
+  compat::anon_send(llm, cancel_atom_v, context.id);
   time.settle();
   CHECK(patient->error == errc::cancelled);
 }
@@ -90,11 +91,11 @@ TEST_CASE("a cancelled reply is answered at once, by ID or by root") {
   auto one = generate(time, llm, context.child(0));
   auto two = generate(time, llm, context.child(1));
   auto other = generate(time, llm, time.context());
-  caf::anon_send(llm, cancel_atom_v, context.child(1).id);
+  compat::anon_send(llm, cancel_atom_v, context.child(1).id);
   time.settle();
   CHECK(one->pending());
   CHECK(two->error == errc::cancelled);
-  caf::anon_send(llm, cancel_atom_v, context.id);
+  compat::anon_send(llm, cancel_atom_v, context.id);
   time.settle();
   CHECK(one->error == errc::cancelled);
   CHECK(other->pending());

@@ -1,6 +1,7 @@
 #include "support/refusal.hpp"
 #include "support/stub_llm.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/memory/memory.hpp>
 
@@ -70,7 +71,7 @@ private:
       const conversation_turn& turn, const call_context& context) {
     auto result = std::make_shared<reply<bool>>();
     time.system.spawn([=](caf::event_based_actor* self) {
-      self->request(memory, caf::infinite, save_atom_v, key, turn, context)
+      compat::request(self, memory, save_atom_v, key, turn, context)
           .then(
               [result] {
                 result->result = true;
@@ -123,7 +124,7 @@ TEST_CASE_METHOD(fixture, "a window memory keeps the last five turns, or as many
 TEST_CASE_METHOD(fixture, "an erased conversation is empty") {
   auto memory = spawn_buffer_memory(time.system);
   save(memory, "x", "a");
-  caf::anon_send(memory, erase_atom_v, "x"s);
+  compat::anon_send(memory, erase_atom_v, "x"s);
   time.settle();
   CHECK(said(memory, "x").empty());
 }
@@ -221,7 +222,7 @@ TEST_CASE_METHOD(fixture, "a summary that fails fails no save, loses no turn, an
   auto second = save(memory, "x", "b");
   REQUIRE(log->calls.size() == 2);
   CHECK(prompt(1).find("Human: a\nAI: ok\nHuman: b\nAI: ok\n") != std::string::npos);
-  caf::anon_send(llm, caf::ok_atom_v, uint64_t{1}, llm_result{}); // no completion at all
+  compat::anon_send(llm, caf::ok_atom_v, uint64_t{1}, llm_result{}); // no completion at all
   time.settle();
   CHECK(second->result);
   CHECK(said(memory, "x") == "ab");
@@ -263,7 +264,7 @@ TEST_CASE_METHOD(fixture, "a summary that takes too long is given up, and loses 
 TEST_CASE_METHOD(fixture, "a conversation erased while it is summarised stays erased") {
   auto memory = spawn_summary_memory(time.system, llm);
   auto got = save(memory, "x", "a");
-  caf::anon_send(memory, erase_atom_v, "x"s);
+  compat::anon_send(memory, erase_atom_v, "x"s);
   answer_and_settle(0, "A");
   CHECK(got->result);
   CHECK(said(memory, "x").empty());

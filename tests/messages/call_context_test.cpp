@@ -1,3 +1,4 @@
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/actor_system.hpp>
@@ -18,10 +19,10 @@ namespace {
 template <class T>
 T over_the_wire(T x) {
   caf::byte_buffer bytes;
-  caf::binary_serializer sink{nullptr, bytes};
+  auto sink = compat::writer_to(bytes);
   REQUIRE(sink.apply(x));
   T result;
-  caf::binary_deserializer source{nullptr, bytes};
+  auto source = compat::reader_of(bytes);
   REQUIRE(source.apply(result));
   return result;
 }
@@ -85,10 +86,10 @@ TEST_CASE("a deadline that passed is still passed on the other side") {
 
 TEST_CASE("a remaining time that would overflow the clock means never") {
   caf::byte_buffer bytes;
-  caf::binary_serializer sink{nullptr, bytes};
+  auto sink = compat::writer_to(bytes);
   REQUIRE(sink.apply(std::numeric_limits<int64_t>::max() - 1));
   deadline got{deadline::clock::now()};
-  caf::binary_deserializer source{nullptr, bytes};
+  auto source = compat::reader_of(bytes);
   REQUIRE(source.apply(got));
   CHECK(got.is_never());
 }
@@ -107,7 +108,7 @@ TEST_CASE("secret headers neither cross the wire nor print, but leave a mark") {
   sent.url = "http://127.0.0.1/v1";
   sent.secrets = secret_headers{{"Authorization: Bearer sk-very-secret"}};
   caf::byte_buffer bytes;
-  caf::binary_serializer sink{nullptr, bytes};
+  auto sink = compat::writer_to(bytes);
   REQUIRE(sink.apply(sent));
   std::string raw{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   CHECK(raw.find("sk-very-secret") == std::string::npos);
@@ -125,10 +126,10 @@ TEST_CASE("gather options without an observer survive the wire") {
   gather_options sent;
   sent.max_in_flight = 7;
   caf::byte_buffer bytes;
-  caf::binary_serializer sink{system, bytes};
+  auto sink = compat::writer_to(system, bytes);
   REQUIRE(sink.apply(sent));
   gather_options got;
-  caf::binary_deserializer source{system, bytes};
+  auto source = compat::reader_of(system, bytes);
   REQUIRE(source.apply(got));
   CHECK(got.max_in_flight == 7);
   CHECK_FALSE(got.observer);

@@ -1,11 +1,11 @@
 // Values: every alternative survives the wire, and what is no value is refused.
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/binary_deserializer.hpp>
 #include <caf/binary_serializer.hpp>
 #include <caf/byte_buffer.hpp>
 #include <caf/deep_to_string.hpp>
-
 #include <catch2/catch_test_macros.hpp>
 
 using namespace chainmail;
@@ -15,13 +15,13 @@ namespace {
 
 caf::byte_buffer saved(const values& what) {
   caf::byte_buffer result;
-  caf::binary_serializer sink{nullptr, result};
+  auto sink = compat::writer_to(result);
   REQUIRE(sink.apply(what));
   return result;
 }
 
 bool load(const caf::byte_buffer& from, values& to) {
-  caf::binary_deserializer source{nullptr, from};
+  auto source = compat::reader_of(from);
   return source.apply(to) && source.remaining() == 0;
 }
 

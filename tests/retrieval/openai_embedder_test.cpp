@@ -1,5 +1,6 @@
 #include "support/stub_http.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/retrieval/openai_embedder.hpp>
 
@@ -132,7 +133,7 @@ TEST_CASE("a batch that waits to be sent again can be cancelled, and is not sent
   auto context = here.time.context();
   auto result = here.embed({"a"}, context);
   here.reply(0, "{}", 503);
-  caf::anon_send(here.embedder, cancel_atom_v, context.id);
+  compat::anon_send(here.embedder, cancel_atom_v, context.id);
   here.time.settle();
   CHECK(result->error == errc::cancelled);
   here.time.advance(1min);
@@ -157,7 +158,7 @@ TEST_CASE("a cancelled call to embed cancels its requests, by its own ID or by i
     auto id = context.id;
     if (by_root)
       id.step = 0;
-    caf::anon_send(here.embedder, cancel_atom_v, id);
+    compat::anon_send(here.embedder, cancel_atom_v, id);
     here.time.settle();
     CHECK(result->error == errc::cancelled);
     CHECK(here.log->cancelled.size() == 2);

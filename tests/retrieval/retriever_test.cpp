@@ -1,5 +1,6 @@
 #include "support/stub_embedder.hpp"
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/retrieval/retriever.hpp>
 #include <chainmail/retrieval/vector_index_actor.hpp>
@@ -129,7 +130,7 @@ TEST_CASE("a cancelled retrieval is given up by the embedder, and one past its d
       ask<found_list>(here.time, retriever, retrieve_atom_v, retrieval_query{"a", 1, {}}, context);
   here.time.settle();
   CHECK(found->pending());
-  caf::anon_send(retriever, cancel_atom_v, context.id);
+  compat::anon_send(retriever, cancel_atom_v, context.id);
   here.time.settle();
   CHECK(found->error == errc::cancelled);
   auto late = ask<found_list>(

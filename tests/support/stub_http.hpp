@@ -1,6 +1,7 @@
 // An HTTP engine that keeps every request until the test answers or cancels it.
 #pragma once
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/actor_system.hpp>
@@ -77,7 +78,7 @@ inline void answer(
   http_response response;
   response.status = status;
   response.body = std::move(body);
-  caf::anon_send(stub, caf::ok_atom_v, index, std::move(response));
+  compat::anon_send(stub, caf::ok_atom_v, index, std::move(response));
 }
 
 } // namespace chainmail::test

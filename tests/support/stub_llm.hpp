@@ -1,6 +1,7 @@
 // An LLM that keeps every request until the test answers it.
 #pragma once
 
+#include <chainmail/caf/compat.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/actor_system.hpp>
@@ -62,7 +63,7 @@ inline stub_llm_actor spawn_stub_llm(caf::actor_system& system, std::shared_ptr<
 inline void answer(const stub_llm_actor& stub, uint64_t index, const std::string& text) {
   llm_result result;
   result.completions.push_back({text, "stop"});
-  caf::anon_send(stub, caf::ok_atom_v, index, std::move(result));
+  compat::anon_send(stub, caf::ok_atom_v, index, std::move(result));
 }
 
 } // namespace chainmail::test

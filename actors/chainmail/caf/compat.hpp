@@ -8,15 +8,16 @@
 #include <caf/actor_clock.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/binary_deserializer.hpp>
+#include <caf/binary_serializer.hpp>
+#include <caf/byte_buffer.hpp>
 #include <caf/mailbox_element.hpp>
 #include <caf/scheduled_actor.hpp>
 #include <caf/sec.hpp>
+#include <caf/send.hpp>
 
 #if CAF_MAJOR_VERSION >= 1
 #include <caf/anon_mail.hpp>
 #include <caf/event_based_mail.hpp>
-#else
-#include <caf/send.hpp>
 #endif
 
 #include <string>
@@ -93,11 +94,24 @@ auto& state_of(StatefulActor& who) {
   return who.state();
 }
 
-/// Reads bytes, in an actor or outside of one (null).
+/// Reads what holds no handles of actors.
 template <class Bytes>
-caf::binary_deserializer reader_of(const caf::scheduled_actor* self, const Bytes& bytes) {
-  return self == nullptr ? caf::binary_deserializer{bytes}
-                         : caf::binary_deserializer{self->home_system(), bytes};
+caf::binary_deserializer reader_of(const Bytes& bytes) {
+  return caf::binary_deserializer{bytes};
+}
+
+template <class Bytes>
+caf::binary_deserializer reader_of(caf::actor_system& system, const Bytes& bytes) {
+  return caf::binary_deserializer{system, bytes};
+}
+
+/// Writes what holds no handles of actors.
+inline caf::binary_serializer writer_to(caf::byte_buffer& buffer) {
+  return caf::binary_serializer{buffer};
+}
+
+inline caf::binary_serializer writer_to(caf::actor_system& system, caf::byte_buffer& buffer) {
+  return caf::binary_serializer{system, buffer};
 }
 
 /// Why a connection to another node ended that sent what is no frame.
@@ -172,10 +186,24 @@ auto& state_of(StatefulActor& who) {
   return who.state;
 }
 
-/// Reads bytes, in an actor or outside of one (null).
+/// Reads what holds no handles of actors.
 template <class Bytes>
-caf::binary_deserializer reader_of(const caf::scheduled_actor* self, const Bytes& bytes) {
-  return caf::binary_deserializer{self == nullptr ? nullptr : self->context(), bytes};
+caf::binary_deserializer reader_of(const Bytes& bytes) {
+  return caf::binary_deserializer{nullptr, bytes};
+}
+
+template <class Bytes>
+caf::binary_deserializer reader_of(caf::actor_system& system, const Bytes& bytes) {
+  return caf::binary_deserializer{system, bytes};
+}
+
+/// Writes what holds no handles of actors.
+inline caf::binary_serializer writer_to(caf::byte_buffer& buffer) {
+  return caf::binary_serializer{nullptr, buffer};
+}
+
+inline caf::binary_serializer writer_to(caf::actor_system& system, caf::byte_buffer& buffer) {
+  return caf::binary_serializer{system, buffer};
 }
 
 /// Why a connection to another node ended that sent what is no frame.

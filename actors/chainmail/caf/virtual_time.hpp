@@ -55,7 +55,9 @@ public:
   virtual_time() = default;
   virtual_time(const virtual_time&) = delete;
   virtual_time& operator=(const virtual_time&) = delete;
-  ~virtual_time() { settle(); }
+  ~virtual_time() {
+    settle();
+  }
 
   /// Runs every actor until none has mail. The clock stands still.
   void settle() {
@@ -79,7 +81,9 @@ public:
     settle();
   }
 
-  deadline::clock::time_point now() { return system.clock().now(); }
+  deadline::clock::time_point now() {
+    return system.clock().now();
+  }
 
   /// A context with an ID, due in `timeout` of virtual time.
   call_context context(caf::timespan timeout = std::chrono::hours{1}) {
@@ -100,8 +104,8 @@ private:
 /// What came back of one request, once it has.
 template <class Result>
 struct reply {
-  std::optional<Result> result;
-  caf::error error;
+  std::optional<Result> result = {};
+  caf::error error = {};
   size_t answers = 0;
 
   [[nodiscard]] bool pending() const { return answers == 0; }

@@ -17,7 +17,7 @@ struct conversation_options {
   /// Ends the reply before the model speaks for the human.
   std::vector<std::string> stop = {"\nHuman:"};
   /// Over the LLM's own parameters.
-  llm_parameters parameters;
+  llm_parameters parameters = {};
 
   static const char* const default_prompt;
 };

@@ -15,7 +15,7 @@ struct llm_chain_options {
   /// Under which name the completion goes out. "text" is LangChain's.
   std::string output_key = "text";
   /// Over the LLM's own parameters.
-  llm_parameters parameters;
+  llm_parameters parameters = {};
 };
 
 /// Spawns a chain that formats `prompt` with its inputs and asks `llm`. Inputs that the prompt does

@@ -9,7 +9,7 @@ namespace chainmail {
 
 struct llm_math_options {
   /// Over the LLM's own parameters.
-  llm_parameters parameters;
+  llm_parameters parameters = {};
 };
 
 /// Spawns a chain that asks `llm` to write "question" as one arithmetic expression, and evaluates

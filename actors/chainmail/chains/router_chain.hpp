@@ -14,8 +14,8 @@ namespace chainmail {
 /// Where a router may send a call.
 struct route {
   /// What the route is good for, in one line. A model reads it, a function needs none.
-  std::string description;
-  chain_actor chain;
+  std::string description = {};
+  chain_actor chain = {};
 };
 
 /// Routes by their names.
@@ -35,11 +35,11 @@ chain_actor spawn_router_chain(caf::actor_system& system, const route_map& route
 
 struct llm_router_options {
   /// Takes the calls for which the model answers "DEFAULT" or names no route.
-  chain_actor fallback;
+  chain_actor fallback = {};
   /// The input that the model reads.
   std::string input_key = "input";
   /// Over the LLM's own parameters.
-  llm_parameters parameters;
+  llm_parameters parameters = {};
 };
 
 /// The same, with a model choosing by the routes' descriptions. Without a fallback,

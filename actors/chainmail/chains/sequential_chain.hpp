@@ -12,9 +12,9 @@ namespace chainmail {
 
 struct sequential_options {
   /// Which inputs the whole takes. Empty: those that a chain needs and none before it gives.
-  std::vector<std::string> input_keys;
+  std::vector<std::string> input_keys = {};
   /// Which values the whole gives, inputs among them if need be. Empty: the last chain's outputs.
-  std::vector<std::string> output_keys;
+  std::vector<std::string> output_keys = {};
 };
 
 /// Spawns a chain that runs `chains` in order. Each gets the inputs of the whole and the outputs of

@@ -62,7 +62,7 @@ bool read_length(caf::binary_deserializer& source, uint32_t& length) {
 }
 
 const char* check_types(const header& frame, const caf::byte_buffer& payload) {
-  auto source = compat::reader_of(nullptr, payload);
+  auto source = compat::reader_of(payload);
   uint32_t count = 0;
   if constexpr (compat::messages_have_stages) {
     uint32_t stages = 0;
@@ -92,7 +92,7 @@ bool read_node(caf::binary_deserializer& source, caf::node_id& node) {
 
 const char* check_handshake(
     const caf::byte_buffer& payload, frame_state& state, const caf::node_id& self) {
-  auto source = compat::reader_of(nullptr, payload);
+  auto source = compat::reader_of(payload);
   caf::node_id peer;
   if (!read_node(source, peer))
     return "a handshake of nobody";
@@ -107,7 +107,7 @@ const char* check_handshake(
 
 const char* check_notice(
     const caf::byte_buffer& payload, const frame_state& state, const caf::node_id& self) {
-  auto source = compat::reader_of(nullptr, payload);
+  auto source = compat::reader_of(payload);
   caf::node_id from;
   caf::node_id to;
   if (!read_node(source, from) || !read_node(source, to) || from != state.peer || to != self)

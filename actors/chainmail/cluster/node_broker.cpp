@@ -214,7 +214,7 @@ private:
 
   const char* check_head(new_data_msg& data, connection& ours) {
     basp::header header;
-    auto source = compat::reader_of(this, data.buf);
+    auto source = compat::reader_of(data.buf);
     if (!source.apply(header))
       return "something that is no frame of the protocol";
     if (auto why = check_header(header, ours.frames))

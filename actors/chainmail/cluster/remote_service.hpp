@@ -17,9 +17,9 @@ namespace chainmail {
 
 struct remote_service_options {
   /// Of the service, for sentences: "llm".
-  std::string name;
+  std::string name = {};
   /// Of its interface, as in service::kind.
-  std::string kind;
+  std::string kind = {};
   /// Calls that were under way on a node that is lost are made again on another one: for services
   /// without side effects, LLMs and embedders. The provider may have been paid for the lost attempt.
   /// Otherwise they are answered with errc::unavailable. Streams are never made again.

@@ -22,9 +22,9 @@ struct port_counters {
 
 struct port_options {
   /// Of the service, for sentences.
-  std::string name;
+  std::string name = {};
   /// Of the service: which messages may come in.
-  std::string kind;
+  std::string kind = {};
   /// Calls at once. Those beyond are answered with errc::overloaded, which makes a remote service ask
   /// somebody else.
   uint32_t capacity = 1'000;

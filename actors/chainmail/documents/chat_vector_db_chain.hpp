@@ -14,23 +14,23 @@ namespace chainmail {
 struct chat_vector_db_options {
   /// How the documents become an answer, when `documents_chain` is null.
   qa_type type = qa_type::stuff;
-  qa_options qa;
+  qa_options qa = {};
   /// Takes "input_documents" and "question", gives one output, or an "answer" and others, which go
   /// out under their own names (a qa_with_sources chain: "sources"). Null: spawn_qa_chain's.
-  chain_actor documents_chain;
+  chain_actor documents_chain = {};
   /// Makes a standalone question of a follow-up: takes "chat_history" and "question", gives one
   /// output. Null: an LLM chain with `condense_prompt`, or with chainmail's own.
-  chain_actor condense_chain;
-  std::optional<prompt_template> condense_prompt;
+  chain_actor condense_chain = {};
+  std::optional<prompt_template> condense_prompt = {};
   /// How many documents to look up.
   uint32_t k = 4;
   /// Documents beyond this many tokens are left out, the least near first; 0 for no limit.
   size_t max_tokens_limit = 0;
   /// Empty: qa.count_tokens, or measure_tokens_of the model of qa.parameters.
-  token_measure count_tokens;
+  token_measure count_tokens = {};
   /// Keeps the conversations, each under the input "conversation". Null: the history comes with each
   /// call, or there is none.
-  memory_actor memory;
+  memory_actor memory = {};
   /// Adds the output "source_documents": the documents that the answer was made from, best first.
   bool return_source_documents = false;
 };

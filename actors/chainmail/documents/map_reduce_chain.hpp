@@ -36,7 +36,7 @@ struct map_reduce_options {
   /// are collapsed in groups, as often as it takes. 3000 is LangChain's.
   size_t token_max = 3'000;
   /// Empty: measure_tokens_of an unnamed model.
-  token_measure count_tokens;
+  token_measure count_tokens = {};
   /// Adds the output "intermediate_steps": the mapped texts, in the documents' order.
   bool return_intermediate_steps = false;
 };

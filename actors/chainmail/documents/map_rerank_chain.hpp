@@ -19,7 +19,7 @@ struct map_rerank_options {
   /// Under which input it goes to the chain.
   std::string document_variable = "context";
   /// Metadata of the best answer's document to give as outputs of these names.
-  std::vector<std::string> metadata_keys;
+  std::vector<std::string> metadata_keys = {};
   /// Documents of one call that are asked about at once; the others wait. At least 1.
   size_t max_in_flight = 1'000;
   /// Adds the output "intermediate_steps": every answer as a document, best first, with its "score"
@@ -40,7 +40,7 @@ chain_actor spawn_map_rerank_chain(
 
 /// An answer and how well its model thinks of it.
 struct scored_answer {
-  std::string answer;
+  std::string answer = {};
   int64_t score = 0;
 };
 

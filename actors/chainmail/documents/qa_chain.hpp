@@ -36,15 +36,15 @@ struct qa_options {
   /// read_scored_answer. map_reduce: `prompt` maps with context, question; `combine_prompt` takes
   /// summaries, question. refine: `prompt` takes context_str, question; `refine_prompt` takes
   /// existing_answer besides.
-  std::optional<prompt_template> prompt;
-  std::optional<prompt_template> combine_prompt;
-  std::optional<prompt_template> refine_prompt;
+  std::optional<prompt_template> prompt = {};
+  std::optional<prompt_template> combine_prompt = {};
+  std::optional<prompt_template> refine_prompt = {};
   /// Over the LLM's own parameters.
-  llm_parameters parameters;
+  llm_parameters parameters = {};
   /// Of map_reduce.
   size_t token_max = 3'000;
   /// Of map_reduce; empty: measure_tokens_of the model of `parameters`.
-  token_measure count_tokens;
+  token_measure count_tokens = {};
   /// Of map_reduce and map_rerank: how many documents of one call are asked about at once.
   size_t max_in_flight = 1'000;
   /// Adds the output "intermediate_steps"; stuff has none.
@@ -69,8 +69,8 @@ chain_actor spawn_qa_with_sources_chain(
 
 /// An answer and where it comes from.
 struct sourced_answer {
-  std::string answer;
-  std::string sources;
+  std::string answer = {};
+  std::string sources = {};
 };
 
 /// Splits "... SOURCES: a, b": errc::malformed_response for more than one of the mark.

@@ -11,9 +11,9 @@ namespace chainmail {
 struct retrieval_qa_options {
   /// How the documents become an answer, when `documents_chain` is null.
   qa_type type = qa_type::stuff;
-  qa_options qa;
+  qa_options qa = {};
   /// Takes "input_documents" and "question". Null: spawn_qa_chain's.
-  chain_actor documents_chain;
+  chain_actor documents_chain = {};
   /// How many documents to look up.
   uint32_t k = 4;
   /// Adds the output "source_documents": the documents that the answer was made from, best first.

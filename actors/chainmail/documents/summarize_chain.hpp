@@ -19,15 +19,15 @@ struct summarize_options {
   /// In place of chainmail's own (documents/qa_prompts.hpp). `prompt` and `combine_prompt` take
   /// text; `refine_prompt` takes existing_answer besides. Without a combine_prompt, map_reduce
   /// combines with `prompt`.
-  std::optional<prompt_template> prompt;
-  std::optional<prompt_template> combine_prompt;
-  std::optional<prompt_template> refine_prompt;
+  std::optional<prompt_template> prompt = {};
+  std::optional<prompt_template> combine_prompt = {};
+  std::optional<prompt_template> refine_prompt = {};
   /// Over the LLM's own parameters.
-  llm_parameters parameters;
+  llm_parameters parameters = {};
   /// Of map_reduce.
   size_t token_max = 3'000;
   /// Of map_reduce; empty: measure_tokens_of the model of `parameters`.
-  token_measure count_tokens;
+  token_measure count_tokens = {};
   /// Of map_reduce: how many documents of one call are summarised at once.
   size_t max_in_flight = 1'000;
   /// Adds the output "intermediate_steps"; stuff has none.

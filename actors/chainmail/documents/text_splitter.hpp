@@ -20,8 +20,8 @@ class token_counter;
 /// Lengths in tokens instead of characters: as `counter` counts for `model` when the splitting
 /// starts. Null stands for the counter of the process.
 struct token_lengths {
-  std::string model;
-  std::shared_ptr<token_counter> counter;
+  std::string model = {};
+  std::shared_ptr<token_counter> counter = {};
 };
 
 /// How long chunks are. The defaults are LangChain's.
@@ -31,7 +31,7 @@ struct text_splitter_options {
   /// At most so much of a chunk's end is repeated at the start of the next. The nearer it is to
   /// chunk_size, the more often the whole text is repeated.
   size_t chunk_overlap = 200;
-  std::optional<token_lengths> tokens;
+  std::optional<token_lengths> tokens = {};
 };
 
 /// errc::invalid_input, with what to do, for a size of 0 and an overlap that is not smaller.

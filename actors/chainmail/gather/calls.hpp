@@ -19,9 +19,6 @@
 
 namespace chainmail {
 
-/// How long the calls below wait when nothing else is said. LangChain's time-out.
-inline constexpr caf::timespan default_timeout = std::chrono::seconds{600};
-
 /// A context with a new ID, due after `timeout` by the actor's clock. Keep its `id` to cancel the call:
 /// send `cancel_atom_v, id` to the actor that the call went to.
 template <class Self>

@@ -27,9 +27,9 @@ struct http_options {
   /// Of a response's body, decompressed.
   size_t max_response_bytes = size_t{32} << 20U;
   /// PEM file of the authorities to trust instead of the system's.
-  std::string ca_file;
+  std::string ca_file = {};
   /// Such as "http://proxy:3128". Empty for none: proxies of the environment are not used.
-  std::string proxy;
+  std::string proxy = {};
 };
 
 /// errc::invalid_input for options that cannot work, more exchanges than open files among them.

@@ -51,7 +51,7 @@ struct handle_owner {
 struct curl_settings {
   const http_options* options = nullptr;
   CURLSH* share = nullptr;
-  std::string ca_file;
+  std::string ca_file = {};
 };
 
 /// Sets what exchanges and scouts have in common: whom to trust, and what never to do.

@@ -20,30 +20,30 @@ namespace chainmail {
 
 /// An LLM that a guard may ask.
 struct guard_target {
-  llm_actor llm;
+  llm_actor llm = {};
   /// Such as the endpoint's URL. With the model behind it, it names the target in attempts, and is
   /// the key that its limits are counted under.
-  std::string name;
+  std::string name = {};
   /// Asked for, whatever model the request names: for a fallback to another model.
-  std::optional<std::string> model;
+  std::optional<std::string> model = {};
   /// What `llm` fills in where a request leaves a parameter open.
-  llm_parameters defaults;
+  llm_parameters defaults = {};
 };
 
 /// Which policies a guard applies. Those that are not set cost nothing.
 struct guard_options {
   /// max_attempts 1 for none.
-  retry_options retry;
+  retry_options retry = {};
   /// One breaker a target.
   std::optional<breaker_options> breaker = breaker_options{};
-  std::optional<hedge_options> hedge;
+  std::optional<hedge_options> hedge = {};
   /// Requests that a cache would answer alike share one call while it is under way.
   bool single_flight = true;
-  std::optional<cache_options> cache;
+  std::optional<cache_options> cache = {};
   /// Asked when the cache in memory has no answer. Only with `cache`.
-  cache_actor store;
+  cache_actor store = {};
   /// Every attempt waits for a permit of this one.
-  rate_limiter_actor limiter;
+  rate_limiter_actor limiter = {};
   /// False: once a target's endpoint answered without a word of limits, its attempts do without the
   /// limiter until it speaks of some, by headers or by a 429.
   bool limits_are_known = true;

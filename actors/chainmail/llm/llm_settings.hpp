@@ -16,9 +16,9 @@ namespace chainmail {
 /// Plain fields for CAF to fill. As they are made, they change nothing in a configuration. A key is
 /// none of them: it would stand in files and process lists.
 struct llm_settings {
-  std::string base_url;
-  std::string model;
-  std::vector<std::string> fallback_models;
+  std::string base_url = {};
+  std::string model = {};
+  std::vector<std::string> fallback_models = {};
   uint64_t requests_per_minute = 0;
   uint64_t tokens_per_minute = 0;
   uint64_t max_in_flight = 0;
@@ -26,7 +26,7 @@ struct llm_settings {
   caf::timespan attempt_timeout = retry_options{}.attempt_timeout;
   bool hedge = false;
   bool cache = false;
-  std::string cache_file;
+  std::string cache_file = {};
   caf::timespan cache_time = cache_options{}.time_to_live;
 
   /// Adds them to a program's options, as --CATEGORY.requests-per-minute=600 and, in its file, as

@@ -41,23 +41,23 @@ struct openai_options {
   /// "/openai/deployments/NAME".
   std::string base_url = "https://api.openai.com/v1";
   /// May be empty for servers that want none.
-  api_key key;
+  api_key key = {};
   openai_api api = openai_api::completions;
   /// Model and sampling when the request sets none. Without a model here or there, the API's usual
   /// small one. Without the others, completions get temperature 0.7 and 256 tokens (LangChain's
   /// defaults; the API's own 16 tokens cut names short), and chats are left to the server.
-  llm_parameters defaults;
+  llm_parameters defaults = {};
   /// Sent as OpenAI-Organization and OpenAI-Project.
-  std::string organization;
-  std::string project;
+  std::string organization = {};
+  std::string project = {};
   /// Set for Azure-style endpoints: sent as ?api-version=, with the key as `api-key` instead of a
   /// bearer token.
-  std::string api_version;
+  std::string api_version = {};
   /// Sent with every request, and kept as secret as the key.
-  std::vector<http_header> extra_headers;
+  std::vector<http_header> extra_headers = {};
   /// Learns from the usage that replies report how many tokens each model makes. Null stands for
   /// the counter of the process.
-  std::shared_ptr<token_counter> counter;
+  std::shared_ptr<token_counter> counter = {};
 
   /// OPENAI_API_KEY, and OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID where they are set.
   static openai_options from_environment();

@@ -15,8 +15,8 @@ namespace chainmail {
 /// One answer of a scripted LLM: an error if there is one, else the text for every completion asked
 /// for.
 struct scripted_reply {
-  std::string text;
-  caf::error error;
+  std::string text = {};
+  caf::error error = {};
   /// By the actor's clock, so a test in virtual time need not wait for it. caf::infinite for a reply
   /// that never comes by itself.
   caf::timespan delay{0};

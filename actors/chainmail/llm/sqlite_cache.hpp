@@ -13,7 +13,7 @@ namespace chainmail {
 
 struct sqlite_cache_options {
   /// Of the database; made when it is missing. Several processes may share it.
-  std::string path;
+  std::string path = {};
   /// Of keys and answers; past it, the oldest go.
   size_t max_bytes = size_t{1} << 30U;
 };

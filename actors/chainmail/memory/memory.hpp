@@ -26,10 +26,10 @@ struct summary_memory_options {
   /// the oldest first. 2000 is LangChain's.
   size_t max_tokens = 2'000;
   /// Empty: measure_tokens_of the model of `parameters`. It must not throw.
-  token_measure count_tokens;
+  token_measure count_tokens = {};
   /// Over the LLM's own parameters.
-  llm_parameters parameters;
-  memory_limits limits;
+  llm_parameters parameters = {};
+  memory_limits limits = {};
 };
 
 /// Spawns a memory that keeps the last turns as they are, and a summary of those before them.

@@ -18,13 +18,13 @@ using example_selector = std::function<caf::expected<std::vector<values>>(const 
 
 /// What a few-shot prompt is made of. Exactly one of `examples` and `selector` is set.
 struct few_shot_options {
-  std::vector<values> examples;
-  example_selector selector;
+  std::vector<values> examples = {};
+  example_selector selector = {};
   /// Formats one example, strictly. Its result goes into the prompt verbatim.
   prompt_template example_prompt = "";
   /// Templates around the examples; each is left out when empty.
-  std::string prefix;
-  std::string suffix;
+  std::string prefix = {};
+  std::string suffix = {};
   std::string separator = "\n\n";
 };
 

@@ -17,9 +17,9 @@ struct retriever_options {
   double mmr_lambda = -1;
   uint32_t fetch_k = 20;
   /// Together with the query's own: where the two want different values, nothing is found.
-  metadata_filter filter;
+  metadata_filter filter = {};
   /// Documents whose score is below are left out. Cosine similarity, so from -1 to 1.
-  std::optional<double> score_threshold;
+  std::optional<double> score_threshold = {};
 };
 
 /// Spawns a retriever that embeds the query and searches the index with it. An empty text and k = 0
@@ -42,6 +42,7 @@ indexer_actor spawn_indexer(
 /// Embeds and adds, and waits for it: for programs and their progress bars. At the timeout the
 /// answer is errc::timed_out.
 caf::expected<document_ids> add_documents(caf::scoped_actor& self, const embedder_actor& embedder,
-    const vector_index_actor& index, std::vector<document> documents, caf::timespan timeout);
+    const vector_index_actor& index, std::vector<document> documents,
+    caf::timespan timeout = default_timeout);
 
 } // namespace chainmail

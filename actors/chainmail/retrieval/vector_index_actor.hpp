@@ -13,7 +13,7 @@ namespace chainmail {
 
 struct index_options {
   /// Where the index is kept; made if it is missing, in a folder that is not. Empty: in memory.
-  std::string folder;
+  std::string folder = {};
   /// Up to this many vectors, a search looks at each; above, it uses a graph, which is linked in
   /// turns of about 20 ms between the calls. Until that is done, a search looks at the rest.
   size_t exact_up_to = vector_index::default_exact_up_to;
