@@ -2,10 +2,12 @@
 include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/chainmail")
 
-install(TARGETS chainmail_messages chainmail_actors EXPORT chainmail)
-install(EXPORT chainmail FILE chainmailTargets.cmake NAMESPACE chainmail:: DESTINATION "${package_dir}")
+# Component "libraries" is all of it but the programs.
+install(TARGETS chainmail_messages chainmail_actors EXPORT chainmail
+  RUNTIME COMPONENT libraries LIBRARY COMPONENT libraries NAMELINK_COMPONENT libraries ARCHIVE COMPONENT libraries)
+install(EXPORT chainmail FILE chainmailTargets.cmake NAMESPACE chainmail:: DESTINATION "${package_dir}" COMPONENT libraries)
 install(DIRECTORY messages/chainmail actors/chainmail
-  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp")
+  DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT libraries FILES_MATCHING PATTERN "*.hpp")
 
 configure_package_config_file(
   actors/package/chainmailConfig.cmake.in chainmailConfig.cmake INSTALL_DESTINATION "${package_dir}")
@@ -13,7 +15,7 @@ write_basic_package_version_file(chainmailConfigVersion.cmake COMPATIBILITY Same
 install(FILES
   "${PROJECT_BINARY_DIR}/chainmailConfig.cmake" "${PROJECT_BINARY_DIR}/chainmailConfigVersion.cmake"
   actors/package/find_re2.cmake
-  DESTINATION "${package_dir}")
+  DESTINATION "${package_dir}" COMPONENT libraries)
 
 file(RELATIVE_PATH CHAINMAIL_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /)
 # CAF has no pkg-config file of its own: its folders are those of the CAF that was found.
@@ -29,4 +31,4 @@ else()
   set(CHAINMAIL_PC_REQUIRES Requires)
 endif()
 configure_file(actors/package/chainmail.pc.in chainmail.pc @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/chainmail.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+install(FILES "${PROJECT_BINARY_DIR}/chainmail.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT libraries)

@@ -95,4 +95,10 @@ caf::expected<std::vector<outcome>> gather(caf::scoped_actor& self, const chain_
     std::vector<values> inputs, gather_options options = {},
     caf::timespan timeout = default_timeout);
 
+struct use_call_for_one_input {};
+
+/// Not there, so that one `values` is not taken for a list of them: see call().
+use_call_for_one_input gather(caf::scoped_actor& self, const chain_actor& chain, values inputs,
+    gather_options options = {}, caf::timespan timeout = default_timeout) = delete;
+
 } // namespace chainmail
