@@ -51,8 +51,9 @@ int main() {
   guard_options policies;
   policies.retry.max_attempts = 4;
   policies.retry.first_delay = 50ms;
-  policies.cache = cache_options{};
-  auto llm = spawn_guarded(system, {{.llm = parrot, .name = "parrot"}}, policies);
+  policies.cache = cache_options{}; // of answers at temperature 0
+  auto llm = spawn_guarded(
+      system, {{.llm = parrot, .name = "parrot", .defaults = {.temperature = 0}}}, policies);
 
   caf::scoped_actor self{system};
   for (auto round = 0; round < 2; ++round) {
