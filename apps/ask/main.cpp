@@ -42,10 +42,10 @@ struct ask_config : caf::actor_system_config {
         .add(docs, "docs", "folder of text and Markdown to ask about (.txt, .text, .md, .markdown)")
         .add(index, "index", "folder of the index (default: one for each --docs in the cache)")
         .add(question, "question,q", "answer this and leave; otherwise questions come line by line")
-        .add(type, "type", "stuff (default), map_reduce, refine or map_rerank")
-        .add(k, "documents,k", "pieces of documents to answer from (default: 4)")
+        .add(type, "type", with_default("stuff, map_reduce, refine or map_rerank", type))
+        .add(k, "documents,k", with_default("pieces of documents to answer from", k))
         .add(model, "model", "chat model to ask")
-        .add(embedding_model, "embedding-model", "model that embeds")
+        .add(embedding_model, "embedding-model", with_default("model that embeds", embedding_model))
         .add(json, "json", "answer in JSON, one line a question");
     llm.add_to(custom_options_);
   }

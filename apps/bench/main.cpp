@@ -75,23 +75,29 @@ struct bench_config : caf::actor_system_config {
 
   bench_config() {
     opt_group{custom_options_, "global"}
-        .add(scenario, "scenario", "what to run: " + scenario_names())
+        .add(scenario, "scenario", with_default("what to run: " + scenario_names(), scenario))
         .add(base_url, "base-url",
             "fanout, map_reduce, chat_vector_db: endpoint, such as http://127.0.0.1:8080/v1 "
-            "(OPENAI_BASE_URL); the others simulate theirs")
-        .add(calls, "calls", "fanout, chaos, limits, hedging, remote: how many calls to measure")
-        .add(in_flight, "in-flight", "the same: how many of them at once (at most 10000)")
-        .add(load.warm_up, "warm-up", "fanout: calls to make before, not measured")
+            "(default: OPENAI_BASE_URL); the others simulate theirs")
+        .add(calls, "calls",
+            "fanout, chaos, limits, hedging, remote: how many calls to measure (default: the "
+            "scenario's)")
+        .add(in_flight, "in-flight",
+            "the same: how many of them at once, at most 10000 (default: the scenario's)")
+        .add(load.warm_up, "warm-up",
+            with_default("fanout: calls to make before, not measured", load.warm_up))
         .add(load.chains, "chains",
-            "map_reduce, chat_vector_db: how many chain calls to gather (default: 10)")
-        .add(load.documents, "documents", "the same: how many documents there are (default: 40)")
+            with_default("map_reduce, chat_vector_db: how many chain calls to gather", load.chains))
+        .add(load.documents, "documents",
+            with_default("the same: how many documents there are", load.documents))
         .add(load.requests_per_minute, "requests-per-minute",
-            "limits: what the endpoint allows (default: 600)")
+            with_default("limits: what the endpoint allows", load.requests_per_minute))
         .add(load.tokens_per_minute, "tokens-per-minute",
-            "limits: what the endpoint allows (default: 60000)")
+            with_default("limits: what the endpoint allows", load.tokens_per_minute))
         .add(load.learn, "learn", "limits: learn them from the endpoint's headers")
-        .add(load.words, "words", "limits: mean length of the prompts (default: 20)")
-        .add(load.outage, "outage", "outage: how long the endpoint is down (default: 20s)")
+        .add(load.words, "words", with_default("limits: mean length of the prompts", load.words))
+        .add(load.outage, "outage",
+            with_default("outage: how long the endpoint is down", load.outage))
         .add(json, "json", "write the figures to this file");
     llm.add_to(custom_options_);
   }

@@ -45,8 +45,10 @@ struct demo_config : caf::actor_system_config {
   demo_config() {
     opt_group{custom_options_, "global"}
         .add(count, "count", "how many calls a run makes (default: 5; 30 with --nodes)")
-        .add(nodes, "nodes", "start so many worker nodes, and kill one of them (at most 9)")
-        .add(prompt, "prompt", "template of the prompt, with its variables in braces")
+        .add(nodes, "nodes",
+            "start so many worker nodes, at most 9, and kill one of them (default: none)")
+        .add(prompt, "prompt",
+            with_default("template of the prompt, with its variables in braces", prompt))
         .add<std::string>("input", "NAME=TEXT of a variable; may be given several times")
         .add(model, "model", "model to ask")
         .add(chat, "chat", "use the chat interface")

@@ -40,14 +40,15 @@ struct node_config : caf::actor_system_config {
         .add(name, "name", "what the other nodes call this one (default: host and process)")
         .add(listen, "listen", "HOST:PORT for others (default: 127.0.0.1:4700 for coordinators)")
         .add(insecure, "insecure", "let connections leave this machine without TLS")
-        .add(capacity, "capacity", "calls that a worker takes at once (default: 1000)")
-        .add(
-            drain_limit, "drain-limit", "how long to finish calls when told to stop (default: 30s)")
+        .add(capacity, "capacity", with_default("calls that a worker takes at once", capacity))
+        .add(drain_limit, "drain-limit",
+            with_default("how long to finish calls when told to stop", drain_limit))
         .add(chat, "chat", "a worker uses the chat interface: for models that know no other")
         .add(shared_limits, "shared-limits",
             "a worker asks the limiter of the node that it joins first")
         .add(simulate, "simulate", "a worker answers from the built-in simulator: no model")
-        .add(simulated_latency, "simulated-latency", "of its answers (default: 1276ms)");
+        .add(simulated_latency, "simulated-latency",
+            with_default("of its answers", simulated_latency));
     llm.add_to(custom_options_);
   }
 };

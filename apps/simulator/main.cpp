@@ -20,6 +20,7 @@
 namespace {
 
 namespace sim = chainmail::simulator;
+using chainmail::with_default;
 
 // -- options ------------------------------------------------------------------
 
@@ -28,17 +29,21 @@ public:
   config() {
     opt_group{custom_options_, "global"}
         .add(port, "port,p", "port on 127.0.0.1 (default: any that is free)")
-        .add(latency, "latency,l", "median time to an answer, e.g. 1280ms")
+        .add(latency, "latency,l", with_default("median time to an answer, e.g. 1280ms", latency))
         .add(sigma, "sigma", "spread of a log-normal latency (default: none)")
-        .add(seed, "seed", "seed of names, latencies and faults")
+        .add(seed, "seed", with_default("seed of names, latencies and faults", seed))
         .add(script, "script", "what the first requests get, e.g. 429,429,ok,reset")
         .add<std::string>("fault", "KIND:RATE for the others, e.g. 429:0.1,reset:0.05")
         .add(api_key, "api-key", "the only key to accept (default: any or none)")
         .add(models, "models", "the only models to accept, e.g. gpt-4,gpt-3.5-turbo")
-        .add(requests_per_minute, "requests-per-minute", "most requests accepted in any minute")
-        .add(tokens_per_minute, "tokens-per-minute", "most tokens accepted in any minute")
-        .add(rate_window, "rate-window", "what stands for that minute, e.g. 2s (default: 60s)")
-        .add(retry_after, "retry-after", "what injected 429s ask for, in whole seconds, e.g. 2s")
+        .add(requests_per_minute, "requests-per-minute",
+            "most requests accepted in any minute (default: no limit)")
+        .add(tokens_per_minute, "tokens-per-minute",
+            "most tokens accepted in any minute (default: no limit)")
+        .add(rate_window, "rate-window",
+            with_default("what stands for that minute, e.g. 2s", rate_window))
+        .add(retry_after, "retry-after",
+            with_default("what injected 429s ask for, in whole seconds", retry_after))
         .add(retry_after_date, "retry-after-date", "write Retry-After as an HTTP date")
         .add(slow, "slow", "SHARE:FACTOR: that share takes FACTOR times the latency, e.g. 0.05:20")
         .add(outage, "outage", "FROM..TO after the first POST, all get 503, e.g. 5s..25s")

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace chainmail {
 
@@ -30,6 +31,16 @@ std::string words_of(caf::pec code) {
     result.erase(0, colon + 1);
   std::ranges::replace(result, '_', ' ');
   return result;
+}
+
+/// In the largest unit that leaves nothing over: "2min", "1276ms".
+std::string show_time(caf::timespan time) {
+  constexpr std::pair<const char*, int64_t> units[] = {{"h", 3'600'000'000'000},
+      {"min", 60'000'000'000}, {"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}};
+  for (auto [name, nanoseconds] : units)
+    if (time.count() >= nanoseconds && time.count() % nanoseconds == 0)
+      return std::to_string(time.count() / nanoseconds) + name;
+  return time.count() == 0 ? "0s" : std::to_string(time.count()) + "ns";
 }
 
 } // namespace
@@ -56,6 +67,18 @@ std::vector<std::string> take_option(std::vector<std::string>& arguments, std::s
     }
   }
   return taken;
+}
+
+std::string with_default(std::string_view description, const std::string& text) {
+  return std::string{description} + " (default: " + text + ")";
+}
+
+std::string with_default(std::string_view description, uint64_t number) {
+  return with_default(description, std::to_string(number));
+}
+
+std::string with_default(std::string_view description, caf::timespan time) {
+  return with_default(description, show_time(time));
 }
 
 std::optional<int> parse_options(

@@ -10,6 +10,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/init_global_meta_objects.hpp>
+#include <caf/timespan.hpp>
 
 #include <optional>
 #include <string>
@@ -47,6 +48,11 @@ void tune_scheduler(caf::actor_system_config& config);
 /// Takes `name=TEXT` and `name TEXT` out of the arguments, however often they come: CAF keeps only
 /// the last of an option. `name` has its dashes.
 std::vector<std::string> take_option(std::vector<std::string>& arguments, std::string_view name);
+
+/// The description of an option, and what the option is when nobody sets it: "port (default: 80)".
+std::string with_default(std::string_view description, uint64_t number);
+std::string with_default(std::string_view description, caf::timespan time);
+std::string with_default(std::string_view description, const std::string& text);
 
 /// Parses the arguments (without the program's name). The result, if any, is the exit status of a
 /// program that is to end now: 0 after --help, 2 after a sentence on standard error about an option

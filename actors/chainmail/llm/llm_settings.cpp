@@ -1,4 +1,5 @@
 // Options by name.
+#include <chainmail/caf/main.hpp>
 #include <chainmail/llm/llm_settings.hpp>
 
 #include <caf/config_option_adder.hpp>
@@ -10,18 +11,21 @@ namespace chainmail {
 
 void llm_settings::add_to(caf::config_option_set& options, const std::string& category) {
   caf::config_option_adder{options, category}
-      .add(base_url, "base-url", "endpoint, such as http://127.0.0.1:8080/v1 (OPENAI_BASE_URL)")
+      .add(base_url, "base-url",
+          "endpoint, such as http://127.0.0.1:8080/v1 (default: OPENAI_BASE_URL)")
       .add(model, "model", "model to ask")
       .add(fallback_models, "fallback-models", "models to ask, in order, when that one fails")
       .add(requests_per_minute, "requests-per-minute", "limit (default: what the endpoint says)")
       .add(tokens_per_minute, "tokens-per-minute", "limit (default: what the endpoint says)")
       .add(max_in_flight, "max-in-flight", "calls at once (default: adapts to 429s)")
-      .add(attempts, "attempts", "attempts at a call, 429s apart (default: 5; 1: no retry)")
-      .add(attempt_timeout, "attempt-timeout", "when an attempt is given up (default: 120s)")
+      .add(attempts, "attempts",
+          with_default("attempts at a call, 429s apart; 1: no retry", attempts))
+      .add(attempt_timeout, "attempt-timeout",
+          with_default("when an attempt is given up", attempt_timeout))
       .add(hedge, "hedge", "ask a second time when an answer takes unusually long")
       .add(cache, "cache", "keep the answers of requests with temperature 0 or a seed")
       .add(cache_file, "cache-file", "keep them in this file, too")
-      .add(cache_time, "cache-time", "how long answers are kept (default: 24h)");
+      .add(cache_time, "cache-time", with_default("how long answers are kept", cache_time));
 }
 
 caf::error llm_settings::apply_to(llm_config& config) const {
