@@ -1,0 +1,45 @@
+# What a user would compile of the documentation, as source files. Sets `snippets` to their paths.
+#
+# A ```cpp block that defines something (a line that begins with #include, struct, class, template, void,
+# int or CAF_) is a file of its own, as it stands. The others are the bodies of functions, among the
+# names of tests/docs/prelude.hpp; all of a document are in one file.
+set(snippets "")
+
+# write_snippet(NAME TEXT): leaves a file alone that has not changed, so that it is not compiled again.
+function(write_snippet name text)
+  set(file "${CMAKE_CURRENT_BINARY_DIR}/snippets/${name}.cpp")
+  file(CONFIGURE OUTPUT "${file}" CONTENT "@text@\n" @ONLY)
+  list(APPEND snippets "${file}")
+  set(snippets "${snippets}" PARENT_SCOPE)
+endfunction()
+
+file(GLOB documents CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/docs/*.md")
+foreach(document IN LISTS documents)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${document}")
+  get_filename_component(name "${document}" NAME_WE)
+  string(MAKE_C_IDENTIFIER "${name}" name)
+  file(READ "${document}" rest)
+  set(number 0)
+  set(fragments "")
+  while(TRUE)
+    string(FIND "${rest}" "\n```cpp\n" begin)
+    if(begin EQUAL -1)
+      break()
+    endif()
+    math(EXPR begin "${begin} + 8")
+    string(SUBSTRING "${rest}" ${begin} -1 rest)
+    string(FIND "${rest}" "\n```\n" end)
+    string(SUBSTRING "${rest}" 0 ${end} block)
+    math(EXPR number "${number} + 1")
+    if(block MATCHES "(^|\n)int main\\(")
+      write_snippet(${name}_${number} "${block}")
+    elseif(block MATCHES "(^|\n)(#include|struct|class|template|void|int|CAF_)")
+      write_snippet(${name}_${number} "#include \"docs/prelude.hpp\"\n\n${block}")
+    else()
+      string(APPEND fragments "\nvoid ${name}_${number}() {\n${block}\n}\n")
+    endif()
+  endwhile()
+  if(fragments)
+    write_snippet(${name} "#include \"docs/prelude.hpp\"\n\nnamespace snippets {\n${fragments}\n}")
+  endif()
+endforeach()
