@@ -54,10 +54,12 @@ bool append_text(std::string& to, const value& what);
 
 } // namespace chainmail
 
+namespace caf {
+
 /// A value crosses the wire as the index of its alternative and the alternative. CAF's own form of a
 /// variant wants a type ID for each, and std::vector<std::string> is not ours to give one.
 template <>
-struct caf::inspector_access<chainmail::value> : caf::inspector_access_base<chainmail::value> {
+struct inspector_access<chainmail::value> : inspector_access_base<chainmail::value> {
   template <class Inspector>
   static bool apply(Inspector& f, chainmail::value& x) {
     auto type = static_cast<uint8_t>(x.index());
@@ -87,3 +89,5 @@ private:
     }
   }
 };
+
+} // namespace caf
