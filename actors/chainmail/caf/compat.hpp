@@ -18,9 +18,12 @@
 #if CAF_MAJOR_VERSION >= 1
 #include <caf/anon_mail.hpp>
 #include <caf/event_based_mail.hpp>
+#else
+#include <caf/string_view.hpp>
 #endif
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +33,9 @@ namespace chainmail::compat {
 
 /// The second parameter of the virtual abstract_actor::enqueue.
 using enqueue_context = caf::scheduler*;
+
+/// What CAF takes for texts that it does not keep.
+using string_view = std::string_view;
 
 template <class Self, class Handle, class... Ts>
 auto request(Self* self, const Handle& to, Ts&&... xs) {
@@ -123,6 +129,8 @@ inline constexpr bool messages_have_stages = false;
 #else
 
 using enqueue_context = caf::execution_unit*;
+
+using string_view = caf::string_view;
 
 /// `self->request(to, caf::infinite, xs...)`: chainmail's deadlines travel in the call_context.
 template <class Self, class Handle, class... Ts>
@@ -245,6 +253,10 @@ void demonitor(Self* self, const Handle& whom) {
 }
 
 #pragma GCC diagnostic pop
+
+inline string_view view(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 /// Runs `what` inside an actor of this process, as its next message.
 template <class F>

@@ -52,10 +52,12 @@ std::string system_ca_file() {
 
 // -- life -----------------------------------------------------------------------------
 
-curl_engine::curl_engine(http_options options, size_t capacity, int wake_fd)
+curl_engine::curl_engine(
+    http_options options, size_t capacity, int wake_fd, http_metrics& counts)
   : options_(std::move(options)),
     capacity_(capacity),
     wake_fd_(wake_fd),
+    counts_(counts),
     epoll_fd_(epoll_create1(EPOLL_CLOEXEC)) {
   if (epoll_fd_ < 0)
     throw std::system_error{errno, std::generic_category(), "epoll_create1"};
@@ -89,15 +91,19 @@ curl_engine::~curl_engine() {
 void curl_engine::submit(
     http_request request, const call_context& context, exchange::completion done) {
   auto now = clock::now();
+  auto refuse = [&](caf::error why) {
+    counts_.failed(why);
+    done(std::move(why));
+  };
   if (context.due.has_passed(now))
-    return done(
+    return refuse(
         make_failure(errc::timed_out, "the deadline passed before the exchange was started"));
   if (auto error = check(request))
-    return done(std::move(error));
+    return refuse(std::move(error));
   // A burst waits while there are places too: only so many are started a turn.
   auto taken = active_ + queued_count_;
   if (taken >= capacity_ && taken - capacity_ >= options_.max_queued)
-    return done(make_failure(errc::overloaded,
+    return refuse(make_failure(errc::overloaded,
         "the HTTP engine has " + std::to_string(active_) + " exchanges under way and " +
             std::to_string(queued_count_) + " waiting, its limit"));
   if (unused_.empty())
@@ -121,6 +127,7 @@ void curl_engine::submit(
   move_to(call, queued_);
   ++queued_count_;
   start_queued();
+  show_load();
 }
 
 void curl_engine::start_queued() {
@@ -150,6 +157,10 @@ void curl_engine::run(exchange& call) {
 /// Takes the exchange from wherever it is. Its answer goes out with the others of the turn: one by
 /// one, each would wake a thread that has gone to sleep since the last.
 void curl_engine::finish(exchange& call, caf::expected<http_response> result) {
+  if (result)
+    counts_.answered(call.request, *result);
+  else
+    counts_.failed(result.error());
   if (call.carrier != nullptr) {
     auto* carrier = call.carrier;
     curl_multi_remove_handle(carrier->home()->multi, carrier->handle());
@@ -170,7 +181,14 @@ void curl_engine::finish(exchange& call, caf::expected<http_response> result) {
   move_to(call, unused_);
 }
 
+void curl_engine::show_load() {
+  counts_.in_flight.set(static_cast<int64_t>(active_));
+  counts_.queued.set(static_cast<int64_t>(queued_count_));
+}
+
+/// What the callers are told, the metrics show already.
 void curl_engine::send_answers() {
+  show_load();
   for (auto& [done, result] : answers_)
     done(std::move(result));
   answers_.clear();

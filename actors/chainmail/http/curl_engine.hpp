@@ -4,6 +4,7 @@
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/call_context.hpp>
 #include <chainmail/http.hpp>
+#include <chainmail/http/http_metrics.hpp>
 #include <chainmail/http/http_options.hpp>
 #include <chainmail/http/resolve_gate.hpp>
 #include <chainmail/http/transfer.hpp>
@@ -51,8 +52,8 @@ public:
   using clock = exchange::clock;
 
   /// `wake_fd` is an eventfd: ringing it ends a turn's waiting. The options are valid; the engine
-  /// takes `capacity` exchanges at once.
-  curl_engine(http_options options, size_t capacity, int wake_fd);
+  /// takes `capacity` exchanges at once, and counts in `counts`, which outlive it.
+  curl_engine(http_options options, size_t capacity, int wake_fd, http_metrics& counts);
   curl_engine(const curl_engine&) = delete;
   curl_engine& operator=(const curl_engine&) = delete;
   ~curl_engine();
@@ -81,6 +82,7 @@ private:
   void run(exchange& what);
   void finish(exchange& what, caf::expected<http_response> result);
   void send_answers();
+  void show_load();
   void move_to(exchange& what, std::list<exchange>& list);
   void expire(clock::time_point now);
 
@@ -112,6 +114,7 @@ private:
   http_options options_;
   size_t capacity_;
   int wake_fd_;
+  http_metrics& counts_;
   int epoll_fd_;
   curl_settings settings_;
 

@@ -82,7 +82,10 @@ struct http_worker_state {
 
   http_worker_state(actor_type* self_ptr, const http_options& options, size_t capacity,
       std::shared_ptr<worker_load> gauge)
-    : self(self_ptr), load(std::move(gauge)), engine(options, capacity, self_ptr->wake_fd) {}
+    : self(self_ptr),
+      load(std::move(gauge)),
+      counts(self_ptr->system()),
+      engine(options, capacity, self_ptr->wake_fd, counts) {}
 
   wakeable::behavior_type make_behavior() {
     compat::on_exit(self, [this](caf::exit_msg& message) {
@@ -133,6 +136,7 @@ struct http_worker_state {
 
   actor_type* self;
   std::shared_ptr<worker_load> load;
+  http_metrics counts;
   curl_engine engine;
   std::function<bool()> may_wait = [this] { return self->try_sleep(); };
   bool is_turning = false;

@@ -20,7 +20,7 @@ flight_ptr flight_table::start(llm_request request, call_context context, std::s
   result->begin = now;
   if (!result->key.empty())
     by_key_[result->key] = result;
-  result->waiters.push_back({result->context.id, result->context.due, std::move(caller)});
+  result->waiters.push_back({result->context.id, result->context.due, now, std::move(caller)});
   by_id_.emplace(result->context.id, result);
   return result;
 }
@@ -31,9 +31,9 @@ flight_ptr flight_table::find(const std::string& key) const {
 }
 
 void flight_table::join(const flight_ptr& to, const call_context& context,
-    caf::typed_response_promise<llm_result> caller) {
+    caf::typed_response_promise<llm_result> caller, time_point now) {
   auto id = context.id ? context.id : call_id::make();
-  to->waiters.push_back({id, context.due, std::move(caller)});
+  to->waiters.push_back({id, context.due, now, std::move(caller)});
   to->context.due.at = std::max(to->context.due.at, context.due.at);
   to->context.priority = std::max(to->context.priority, context.priority);
   by_id_.emplace(id, to);
@@ -49,6 +49,13 @@ void flight_table::forget(const flight::waiter& who, const flight* in) {
       by_id_.erase(i);
       return;
     }
+}
+
+void flight_table::answer(
+    const flight& of, flight::waiter& who, const caf::expected<llm_result>& answer) {
+  forget(who, &of);
+  on_answer_(of, who, answer ? nullptr : &answer.error());
+  who.caller.deliver(answer);
 }
 
 std::vector<flight_ptr> flight_table::leave(const call_id& id, const caf::error& why) {
@@ -69,10 +76,8 @@ std::vector<flight_ptr> flight_table::leave(const call_id& id, const caf::error&
     if (what->is_over)
       continue;
     for (auto& who : what->waiters)
-      if (is_leaving(who)) {
-        forget(who, what.get());
-        who.caller.deliver(why);
-      }
+      if (is_leaving(who))
+        answer(*what, who, why);
     std::erase_if(what->waiters, is_leaving);
     if (what->waiters.empty()) {
       land(what, why);
@@ -89,25 +94,23 @@ void flight_table::drop_late_waiters(const flight_ptr& from, time_point now) {
       next = std::min(next, who.due.at);
       return false;
     }
-    forget(who, from.get());
-    who.caller.deliver(make_failure(errc::timed_out,
-        "the deadline of the call passed before the LLM answered another like it"));
+    answer(*from, who,
+        make_failure(errc::timed_out,
+            "the deadline of the call passed before the LLM answered another like it"));
     return true;
   });
   if (next < from->context.due.at)
     wake(from, flight::late_waiter, next);
 }
 
-void flight_table::land(const flight_ptr& done, const caf::expected<llm_result>& answer) {
+void flight_table::land(const flight_ptr& done, const caf::expected<llm_result>& result) {
   done->is_over = true;
   if (!done->key.empty())
     if (auto found = by_key_.find(done->key);
         found != by_key_.end() && found->second.lock() == done)
       by_key_.erase(found);
-  for (auto& who : done->waiters) {
-    forget(who, done.get());
-    who.caller.deliver(answer);
-  }
+  for (auto& who : done->waiters)
+    answer(*done, who, result);
   done->waiters.clear();
 }
 

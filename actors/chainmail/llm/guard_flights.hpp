@@ -18,6 +18,8 @@
 
 namespace chainmail {
 
+struct model_metrics;
+
 /// One call under way, for all who asked for it.
 struct flight {
   using time_point = deadline::clock::time_point;
@@ -25,6 +27,7 @@ struct flight {
   struct waiter {
     call_id id;
     deadline due;
+    time_point asked;
     caf::typed_response_promise<llm_result> caller;
   };
 
@@ -48,7 +51,11 @@ struct flight {
   std::string key;
   std::vector<waiter> waiters;
   time_point begin;
+  /// Of the model that its callers asked for.
+  model_metrics* counts = nullptr;
   size_t target = 0;
+  /// Attempts at the target, without hedges.
+  size_t tries = 0;
   retry_state retries;
   std::vector<attempt> attempts;
   std::vector<outstanding> live;
@@ -72,6 +79,11 @@ class flight_table {
 public:
   using time_point = flight::time_point;
 
+  /// Sees every answer, with null for a good one.
+  using observer = std::function<void(const flight&, const flight::waiter&, const caf::error*)>;
+
+  explicit flight_table(observer on_answer) : on_answer_(std::move(on_answer)) {}
+
   /// A new flight with its first waiter. `key` may be empty.
   flight_ptr start(llm_request request, call_context context, std::string key,
       caf::typed_response_promise<llm_result> caller, time_point now);
@@ -81,7 +93,7 @@ public:
 
   /// One more who waits. The flight goes on until the last of them wants it.
   void join(const flight_ptr& to, const call_context& context,
-      caf::typed_response_promise<llm_result> caller);
+      caf::typed_response_promise<llm_result> caller, time_point now);
 
   /// Takes those out who wait under this ID (a step of zero: under its root), and tells them `why`.
   /// The result is the flights that nobody waits for any more.
@@ -91,7 +103,7 @@ public:
   void drop_late_waiters(const flight_ptr& from, time_point now);
 
   /// Answers all who wait, and forgets the flight.
-  void land(const flight_ptr& done, const caf::expected<llm_result>& answer);
+  void land(const flight_ptr& done, const caf::expected<llm_result>& result);
 
   [[nodiscard]] std::vector<flight_ptr> all() const;
   [[nodiscard]] size_t size() const { return by_id_.size(); }
@@ -123,6 +135,9 @@ private:
 
   static bool is_live(const timer& x);
   void forget(const flight::waiter& who, const flight* in);
+  void answer(const flight& of, flight::waiter& who, const caf::expected<llm_result>& answer);
+
+  observer on_answer_;
 
   /// By who waits: a shared flight has several entries.
   std::unordered_multimap<call_id, flight_ptr> by_id_;

@@ -13,14 +13,18 @@ std::string join_name(const std::string& name, const std::optional<std::string>&
 
 } // namespace
 
-guard_target_state::guard_target_state(guard_target of, const guard_options& options)
+guard_target_state::guard_target_state(
+    caf::actor_system& system, guard_target of, const guard_options& options)
   : target(std::move(of)),
     usual_name_(join_name(target.name, target.model ? target.model : target.defaults.model)),
     usage_(token_counter::shared()),
     has_limiter_(static_cast<bool>(options.limiter)),
     limits_(options.limits_are_known ? limits::some : limits::unknown) {
-  if (options.breaker)
+  if (options.breaker) {
     breaker.emplace(*options.breaker);
+    breaker_open_.emplace(
+        system, metrics::metric::llm_breaker_open, metrics::label_values{usual_name_});
+  }
   if (options.hedge)
     hedge.emplace(*options.hedge);
 }
@@ -43,6 +47,7 @@ void guard_target_state::answered(
     circuit_breaker::pass pass, const llm_result& result, time_point now) {
   if (breaker)
     breaker->succeeded(pass, now);
+  show_breaker();
   if (result.limits)
     limits_ = limits::some;
   else if (limits_ == limits::unknown)
@@ -64,6 +69,13 @@ void guard_target_state::failed(circuit_breaker::pass pass, errc code, bool had_
     breaker->failed(pass, now);
   else
     breaker->succeeded(pass, now);
+  show_breaker();
+}
+
+/// Half open counts as open: all calls but one are refused.
+void guard_target_state::show_breaker() {
+  if (breaker)
+    breaker_open_->set(breaker->retry_at() != time_point::min() ? 1 : 0);
 }
 
 void guard_target_state::abandoned(circuit_breaker::pass pass, time_point now) {

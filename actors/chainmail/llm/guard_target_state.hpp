@@ -1,6 +1,7 @@
 // What a guard knows of one of its targets.
 #pragma once
 
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/llm/guarded.hpp>
 #include <chainmail/llm/policies/usage_estimate.hpp>
 
@@ -14,7 +15,7 @@ class guard_target_state {
 public:
   using time_point = deadline::clock::time_point;
 
-  guard_target_state(guard_target of, const guard_options& options);
+  guard_target_state(caf::actor_system& system, guard_target of, const guard_options& options);
 
   guard_target target;
   std::optional<circuit_breaker> breaker;
@@ -44,12 +45,16 @@ public:
   void abandoned(circuit_breaker::pass pass, time_point now);
 
 private:
+  void show_breaker();
+
   std::string usual_name_;
   usage_estimate usage_;
   bool has_limiter_;
 
   /// Whether the endpoint has any, as far as one knows.
   enum class limits : uint8_t { unknown, none, some } limits_;
+
+  std::optional<metrics::gauge> breaker_open_;
 };
 
 } // namespace chainmail

@@ -2,8 +2,10 @@
 // retry and fallback, in this order.
 #include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/log.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/llm/guard_flights.hpp>
+#include <chainmail/llm/guard_metrics.hpp>
 #include <chainmail/llm/guard_rules.hpp>
 #include <chainmail/llm/guard_target_state.hpp>
 #include <chainmail/llm/guarded.hpp>
@@ -25,9 +27,9 @@ struct guard_state {
   using actor_type = hub_actor<llm_actor, guard_state>;
 
   guard_state(actor_type* self_ptr, std::vector<guard_target> all, guard_options opts)
-    : self(self_ptr), options(std::move(opts)) {
+    : self(self_ptr), options(std::move(opts)), counts(self_ptr->system(), options.prices) {
     for (auto& target : all)
-      targets.emplace_back(std::move(target), options);
+      targets.emplace_back(self->system(), std::move(target), options);
     if (options.cache)
       cache.emplace(*options.cache);
   }
@@ -44,6 +46,7 @@ struct guard_state {
 
   hub<llm_actor>::behavior_type make_behavior() {
     compat::on_exit(self, [this](caf::exit_msg& message) {
+      is_exiting = true;
       auto why = make_failure(errc::shut_down, "the LLM's guard was told to exit");
       for (const auto& what : flights.all())
         give_up(what, why);
@@ -72,29 +75,57 @@ struct guard_state {
 
   caf::result<llm_result> generate(llm_request request, call_context context) {
     auto now = self->clock().now();
+    auto& counted = counts.of(targets.front().target, request);
+    counted.calls.begin();
     if (context.due.has_passed(now))
-      return make_failure(errc::timed_out, "the deadline passed before the LLM was asked");
+      return refuse(counted, context,
+          make_failure(errc::timed_out, "the deadline passed before the LLM was asked"));
     if (flights.size() >= options.max_calls)
-      return make_failure(errc::overloaded,
-          "the LLM's guard has " + std::to_string(options.max_calls) + " calls under way");
+      return refuse(counted, context,
+          make_failure(errc::overloaded,
+              "the LLM's guard has " + std::to_string(options.max_calls) + " calls under way"));
     auto key = key_of(request);
     if (cache && !key.empty())
-      if (const auto* found = cache->find(key, now))
+      if (const auto* found = cache->find(key, now)) {
+        counted.cache_hits.add();
+        counted.calls.end({});
         return *found;
+      }
     auto caller = self->make_response_promise<llm_result>();
     if (!key.empty())
       if (auto shared = flights.find(key)) {
-        flights.join(shared, context, caller);
+        counted.shared_calls.add();
+        flights.join(shared, context, caller, now);
         set_alarm();
         return caller;
       }
     auto what = flights.start(std::move(request), std::move(context), std::move(key), caller, now);
+    what->counts = &counted;
     while_busy = self;
     if (cache && options.store && !what->key.empty())
       look_up(what);
     else
       proceed(what);
     return caller;
+  }
+
+  caf::error refuse(model_metrics& counted, const call_context& context, caf::error why) {
+    counted.calls.end({}, code_of(why));
+    log_failure(self->system(), name, context.id, {}, why);
+    return why;
+  }
+
+  void on_answer(const flight& of, const flight::waiter& to, const caf::error* why) {
+    auto took = self->clock().now() - to.asked;
+    if (why == nullptr)
+      return of.counts->calls.end(took);
+    of.counts->calls.end(took, code_of(*why));
+    if (!is_exiting)
+      log_failure(self->system(), name, to.id, took, *why);
+  }
+
+  model_metrics& counts_at(const flight& of, size_t target) {
+    return counts.of(targets[target].target, of.request);
   }
 
   /// Empty for a request whose answer is its own.
@@ -118,6 +149,7 @@ struct guard_state {
           if (what->is_over)
             return;
           found.is_cached = true;
+          what->counts->cache_hits.add();
           cache->insert(what->key, found, self->clock().now());
           flights.land(what, std::move(found));
           rest();
@@ -159,10 +191,12 @@ struct guard_state {
     auto is_retry = what->retries.failures + what->retries.rate_limited > 0;
     demand wanted{target.name_for(what->request), target.estimate(what->request), is_retry};
     ++what->permits_wanted;
+    auto asked = self->clock().now();
     replies.ask<permit>(
         options.limiter, context.due,
-        [this, what, index, pass, is_hedge](permit& granted) {
+        [this, what, index, pass, is_hedge, asked](permit& granted) {
           --what->permits_wanted;
+          counts_at(*what, index).limiter_wait.observe(self->clock().now() - asked);
           if (!what->is_over && (!is_hedge || what->live.size() == 1))
             return send(what, pass, granted, is_hedge);
           targets[index].abandoned(pass, self->clock().now());
@@ -190,8 +224,15 @@ struct guard_state {
     context.due.at = std::min(context.due.at, now + options.retry.attempt_timeout);
     auto index = what->attempts.size();
     context.id = is_hedge ? what->attempt_id.child(what->hedges++) : what->attempt_id;
-    if (!is_hedge)
+    auto& counted = counts_at(*what, what->target);
+    counted.attempts.add();
+    if (is_hedge) {
+      counted.hedges.add();
+    } else {
       what->primary = index;
+      if (what->tries++ > 0)
+        counted.retries.add();
+    }
     auto& made = what->attempts.emplace_back();
     made.target = target.name_for(what->request);
     made.started = now - what->begin;
@@ -217,6 +258,7 @@ struct guard_state {
     auto done = take_live(*what, index);
     auto& target = targets[done.target];
     target.answered(done.pass, result, now);
+    counts_at(*what, done.target).use(result.usage);
     auto tokens = result.usage.total_tokens > 0 ? result.usage.total_tokens : -1;
     settle(done.granted, {permit_use::answered, tokens, {}, result.limits});
     retry.succeeded();
@@ -295,7 +337,9 @@ struct guard_state {
   }
 
   void fall_back(const flight_ptr& what) {
+    counts_at(*what, what->target).fallbacks.add();
     ++what->target;
+    what->tries = 0;
     what->retries = {};
     proceed(what);
   }
@@ -389,10 +433,15 @@ struct guard_state {
 
   actor_type* self;
   guard_options options;
+  /// Outlives the flights that count here.
+  guard_metrics counts;
+  bool is_exiting = false;
   std::vector<guard_target_state> targets;
   retry_policy retry{options.retry, options.seed != 0 ? options.seed : std::random_device{}()};
   std::optional<response_cache> cache;
-  flight_table flights;
+  flight_table flights{[this](const flight& of, const flight::waiter& to, const caf::error* why) {
+    on_answer(of, to, why);
+  }};
   llm_actor while_busy;
   alarm timer{self, [this] { on_alarm(); }};
   /// Goes first, with the promises in its handlers.
@@ -413,6 +462,10 @@ caf::error check(const guard_options& options) {
     return error;
   if (auto error = options.hedge ? check(*options.hedge) : caf::error{})
     return error;
+  for (const auto& [model, price] : options.prices)
+    if (!(price.prompt >= 0 && price.completion >= 0))
+      return make_failure(
+          errc::invalid_input, "the token prices of '" + model + "' must be 0 or more");
   return options.cache ? check(*options.cache) : caf::error{};
 }
 
@@ -425,7 +478,8 @@ llm_actor spawn_guarded(
       throw std::invalid_argument{"a guard needs a valid handle for each LLM"};
   if (auto error = check(options))
     throw std::invalid_argument{sentence_of(error)};
-  return system.spawn<guard_state::actor_type>(std::move(targets), std::move(options));
+  return system.spawn<logging_actor<guard_state::actor_type>>(
+      std::move(targets), std::move(options));
 }
 
 } // namespace chainmail

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,12 @@ struct guard_target {
   std::optional<std::string> model = {};
   /// What `llm` fills in where a request leaves a parameter open.
   llm_parameters defaults = {};
+};
+
+/// For a million tokens, in any one currency.
+struct token_prices {
+  double prompt = 0;
+  double completion = 0;
 };
 
 /// Which policies a guard applies. Those that are not set cost nothing.
@@ -51,6 +58,9 @@ struct guard_options {
   size_t max_calls = 100'000;
   /// Of the jitter. 0 for a different one in each guard.
   uint64_t seed = 0;
+  /// By the model that is asked for ("" where nobody names one), for the metric of costs; models
+  /// without a price have none.
+  std::map<std::string, token_prices> prices;
 };
 
 /// errc::invalid_input, with the field and what to do, for options that can never work.

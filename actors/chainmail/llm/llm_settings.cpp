@@ -25,7 +25,9 @@ void llm_settings::add_to(caf::config_option_set& options, const std::string& ca
       .add(hedge, "hedge", "ask a second time when an answer takes unusually long")
       .add(cache, "cache", "keep the answers of requests with temperature 0 or a seed")
       .add(cache_file, "cache-file", "keep them in this file, too")
-      .add(cache_time, "cache-time", with_default("how long answers are kept", cache_time));
+      .add(cache_time, "cache-time", with_default("how long answers are kept", cache_time))
+      .add(prompt_price, "prompt-price", "of a million tokens of the model, for metrics")
+      .add(completion_price, "completion-price", "of a million tokens of the model, for metrics");
 }
 
 caf::error llm_settings::apply_to(llm_config& config) const {
@@ -60,6 +62,10 @@ caf::error llm_settings::apply_to(llm_config& config) const {
     config.cache->time_to_live = cache_time;
     config.cache_file = cache_file;
   }
+  if (!(prompt_price >= 0 && completion_price >= 0))
+    return make_failure(errc::invalid_input, "prices must be 0 or more");
+  if (prompt_price > 0 || completion_price > 0)
+    config.prices[config.endpoint.defaults.model.value_or("")] = {prompt_price, completion_price};
   return check(config);
 }
 

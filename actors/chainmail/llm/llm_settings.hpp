@@ -28,6 +28,9 @@ struct llm_settings {
   bool cache = false;
   std::string cache_file = {};
   caf::timespan cache_time = cache_options{}.time_to_live;
+  /// Of the model, for a million tokens.
+  double prompt_price = 0;
+  double completion_price = 0;
 
   /// Adds them to a program's options, as --CATEGORY.requests-per-minute=600 and, in its file, as
   /// `CATEGORY { requests-per-minute = 600 }`. The settings must outlive the options.

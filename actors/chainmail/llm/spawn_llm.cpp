@@ -65,6 +65,7 @@ llm_actor spawn_llm(caf::actor_system& system, const http_actor& http, const llm
   options.cache = config.cache;
   if (!config.cache_file.empty())
     options.store = spawn_sqlite_cache(system, {.path = config.cache_file});
+  options.prices = config.prices;
   options.limits_are_known = config.limiter || are_known(config.limits);
   options.limiter = config.limiter;
   if (!options.limiter) {

@@ -8,6 +8,7 @@
 
 #include <caf/fwd.hpp>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct llm_config {
   /// Shared with others that use the same key; `limits` are then its own affair. Invalid for a
   /// limiter of this LLM alone.
   rate_limiter_actor limiter = {};
+  /// As in guard_options.
+  std::map<std::string, token_prices> prices = {};
 };
 
 /// errc::invalid_input, with the field and what to do, for a configuration that can never work.

@@ -1,0 +1,36 @@
+// What an HTTP worker counts.
+#pragma once
+
+#include <chainmail/caf/metrics.hpp>
+#include <chainmail/http.hpp>
+
+#include <caf/fwd.hpp>
+
+#include <array>
+
+namespace chainmail {
+
+class http_metrics {
+public:
+  explicit http_metrics(caf::actor_system& system);
+
+  void answered(const http_request& request, const http_response& response) const;
+
+  /// No complete response came.
+  void failed(const caf::error& why) { errors_.count(code_of(why)); }
+
+  metrics::gauge in_flight;
+  metrics::gauge queued;
+
+private:
+  /// By the hundreds of the status.
+  std::array<metrics::counter, 5> by_class_;
+  metrics::by_code errors_;
+  metrics::histogram queue_;
+  metrics::histogram first_byte_;
+  metrics::histogram duration_;
+  metrics::counter sent_;
+  metrics::counter received_;
+};
+
+} // namespace chainmail
