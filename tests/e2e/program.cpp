@@ -39,6 +39,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 std::string path_of(const std::string& name) {
+  if (name.starts_with('/'))
+    return name;
   return std::string{CHAINMAIL_BIN_DIR} + "/" + name;
 }
 

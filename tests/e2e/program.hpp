@@ -39,7 +39,7 @@ program_result run_program(const std::string& name, std::vector<std::string> arg
 program_result run_on_terminal(const std::string& name, std::vector<std::string> arguments,
     environment variables = {}, const std::string& input = {});
 
-/// A program that runs until the object goes.
+/// A program that runs until the object goes. `name` may be a path from the root, too.
 class background_program {
 public:
   background_program(const std::string& name, std::vector<std::string> arguments,

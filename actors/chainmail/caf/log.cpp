@@ -24,9 +24,9 @@ void write(caf::logger& log, unsigned level, std::string line) {
 #if CAF_MAJOR_VERSION >= 1
   log.legacy_api_log(level, component, std::move(line));
 #else
-  log.log(caf::logger::event{level, __LINE__, component, __func__, __func__, "log.cpp",
-      std::move(line), std::this_thread::get_id(), caf::logger::thread_local_aid(),
-      caf::make_timestamp()});
+  log.log(
+      caf::logger::event{level, __LINE__, component, __func__, __func__, "log.cpp", std::move(line),
+          std::this_thread::get_id(), caf::logger::thread_local_aid(), caf::make_timestamp()});
 #endif
 }
 
@@ -58,7 +58,8 @@ void log_failure(caf::actor_system& system, std::string_view actor, const call_i
   std::snprintf(name, sizeof name, "call=%016llx-%016llx", static_cast<unsigned long long>(id.root),
       static_cast<unsigned long long>(id.step));
   char duration[48];
-  std::snprintf(duration, sizeof duration, " took=%.3fs: ", std::chrono::duration<double>(took).count());
+  std::snprintf(
+      duration, sizeof duration, " took=%.3fs: ", std::chrono::duration<double>(took).count());
   auto line = std::string{name} + " actor=";
   line += actor;
   line += " code=";

@@ -47,7 +47,8 @@ constexpr definition definitions[] = {
     {"chain-duration", type::histogram, "seconds", {"kind"}, call_buckets,
         "From a chain's call to its answer or error."},
     {"llm-calls", type::counter, "1", {"model"}, {}, "Calls of guarded LLMs."},
-    {"llm-errors", type::counter, "1", {"model", "code"}, {}, "Calls of LLMs that failed for good."},
+    {"llm-errors", type::counter, "1", {"model", "code"}, {},
+        "Calls of LLMs that failed for good."},
     {"llm-in-flight", type::gauge, "1", {"model"}, {}, "Calls of LLMs not answered yet."},
     {"llm-duration", type::histogram, "seconds", {"model"}, call_buckets,
         "From an LLM's call to its answer or error, waits and retries included."},
@@ -63,7 +64,8 @@ constexpr definition definitions[] = {
     {"llm-limiter-wait", type::histogram, "seconds", {"model"}, wait_buckets,
         "What attempts waited for their permits."},
     {"llm-breaker-open", type::gauge, "1", {"target"}, {}, "Breakers that let no call through."},
-    {"http-requests", type::counter, "1", {"status"}, {}, "Exchanges by the class of their status."},
+    {"http-requests", type::counter, "1", {"status"}, {},
+        "Exchanges by the class of their status."},
     {"http-errors", type::counter, "1", {"code"}, {}, "Exchanges without a complete response."},
     {"http-in-flight", type::gauge, "1", {}, {}, "Exchanges on the wire, or at its name servers."},
     {"http-queued", type::gauge, "1", {}, {}, "Exchanges that wait for a free place."},
@@ -83,7 +85,8 @@ constexpr definition definitions[] = {
     {"gather-in-flight", type::gauge, "1", {}, {}, "Calls of gathers not answered yet."},
     {"gather-outcomes", type::counter, "1", {"code"}, {}, "Outcomes of gathered calls."},
     {"embedder-calls", type::counter, "1", {"model"}, {}, "Calls of embedders."},
-    {"embedder-errors", type::counter, "1", {"model", "code"}, {}, "Calls of embedders that failed."},
+    {"embedder-errors", type::counter, "1", {"model", "code"}, {},
+        "Calls of embedders that failed."},
     {"embedder-in-flight", type::gauge, "1", {"model"}, {}, "Calls of embedders not answered yet."},
     {"embedder-duration", type::histogram, "seconds", {"model"}, call_buckets,
         "From an embedder's call to its answer or error."},
@@ -92,7 +95,8 @@ constexpr definition definitions[] = {
     {"embedder-tokens", type::counter, "1", {"model"}, {}, "Tokens, as replies report."},
 };
 
-static_assert(std::size(definitions) == size_t{1} + static_cast<size_t>(metric::embedder_tokens_total));
+static_assert(
+    std::size(definitions) == size_t{1} + static_cast<size_t>(metric::embedder_tokens_total));
 
 constexpr const char* prefix = "chainmail";
 

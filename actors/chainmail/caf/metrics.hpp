@@ -119,8 +119,7 @@ private:
 class gauge {
 public:
   gauge(caf::actor_system& system, metric which, label_values labels = {});
-  gauge(gauge&& other) noexcept
-    : series_(other.series_), part_(std::exchange(other.part_, 0)) {}
+  gauge(gauge&& other) noexcept : series_(other.series_), part_(std::exchange(other.part_, 0)) {}
   gauge& operator=(gauge&&) = delete;
   ~gauge();
 

@@ -15,6 +15,7 @@ chain_job::chain_job(chain_jobs& all, uint64_t number, values given, call_contex
   : inputs(std::move(given)),
     all_(all),
     number_(number),
+    begin_(all.self()->clock().now()),
     context_(std::move(context)),
     caller_(std::move(caller)) {
 }
@@ -22,8 +23,9 @@ chain_job::chain_job(chain_jobs& all, uint64_t number, values given, call_contex
 chain_job::~chain_job() {
   if (is_over_)
     return;
-  all_.under_way_.erase({context_.id, number_});
-  cancel_steps();
+  auto why = make_failure(errc::shut_down, "the chain is gone");
+  is_logged_ = true; // by whoever waits for it
+  end(&why);
 }
 
 bool chain_job::begin_step(uint64_t step, const caf::strong_actor_ptr& to) {
@@ -44,14 +46,14 @@ bool chain_job::begin_step(uint64_t step, const caf::strong_actor_ptr& to) {
 void chain_job::answer(values outputs) {
   if (is_over_)
     return;
-  end();
+  end(nullptr);
   caller_.deliver(std::move(outputs));
 }
 
 void chain_job::fail(caf::error why) {
   if (is_over_)
     return;
-  end();
+  end(&why);
   caller_.deliver(std::move(why));
 }
 
@@ -63,10 +65,24 @@ void chain_job::fail_by_exception(const char* what) {
   fail(make_failure(errc::internal, std::string{"the chain failed: "} + what));
 }
 
-void chain_job::end() {
+void chain_job::end(const caf::error* why) {
   is_over_ = true;
   all_.under_way_.erase({context_.id, number_});
+  all_.ended(*this, why);
   cancel_steps();
+}
+
+/// False when the step was given up.
+bool chain_job::end_step(uint64_t step) {
+  return outstanding_.erase(step) != 0;
+}
+
+bool chain_job::end_step(uint64_t step, const caf::error& why) {
+  auto found = outstanding_.extract(step);
+  if (!found)
+    return false;
+  is_logged_ = is_logged(found.mapped(), why);
+  return true;
 }
 
 /// Those that are still outstanding are of no use to anyone. Without a sender: this may run while
@@ -79,12 +95,22 @@ void chain_job::cancel_steps() {
 
 // -- all jobs of a chain --------------------------------------------------------------
 
+chain_jobs::chain_jobs(caf::scheduled_actor* self, std::string kind)
+  : self_(self),
+    kind_(std::move(kind)),
+    counts_(self->system(), metrics::metric::chain_calls_total, kind_),
+    replies_(self, "a step's actor") {
+}
+
 caf::expected<job_ptr> chain_jobs::start(
     values inputs, const call_context& context, caf::typed_response_promise<values> caller) {
   if (context.due.has_passed(self_->clock().now()))
-    return make_failure(errc::timed_out, "the deadline passed before the chain was started");
+    return refuse(
+        context, make_failure(errc::timed_out, "the deadline passed before the chain was started"));
   if (replies_.is_full())
-    return make_failure(errc::overloaded, "the chain has too many steps under way");
+    return refuse(
+        context, make_failure(errc::overloaded, "the chain has too many steps under way"));
+  counts_.begin();
   auto own = context;
   if (!own.id)
     own.id = call_id::make(); // so that its steps can be cancelled
@@ -92,6 +118,22 @@ caf::expected<job_ptr> chain_jobs::start(
       *this, next_number_++, std::move(inputs), std::move(own), std::move(caller));
   under_way_.emplace(std::pair{job->context().id, next_number_ - 1}, job.get());
   return job;
+}
+
+caf::error chain_jobs::refuse(const call_context& context, caf::error why) {
+  counts_.begin();
+  counts_.end({}, code_of(why));
+  log_failure(self_->system(), kind_ + "_chain", context.id, {}, why);
+  return why;
+}
+
+void chain_jobs::ended(const chain_job& job, const caf::error* why) {
+  auto took = self_->clock().now() - job.begin_;
+  if (why == nullptr)
+    return counts_.end(took);
+  counts_.end(took, code_of(*why));
+  if (!is_exiting_ && !job.is_logged_)
+    log_failure(self_->system(), kind_ + "_chain", job.context_.id, took, *why);
 }
 
 void chain_jobs::cancel(const call_id& id) {
@@ -108,6 +150,7 @@ void chain_jobs::cancel(const call_id& id) {
 }
 
 void chain_jobs::fail_all(const caf::error& why) {
+  is_exiting_ = true;
   while (!under_way_.empty())
     under_way_.begin()->second->shared_from_this()->fail(why);
 }
@@ -122,8 +165,11 @@ struct stepwise_chain_state {
   using actor_type = hub_actor<chain_actor, stepwise_chain_state>;
 
   stepwise_chain_state(actor_type* self_ptr, std::shared_ptr<const chain_description> wiring,
-      std::unique_ptr<chain_state> logic)
-    : self(self_ptr), description(std::move(wiring)), state(std::move(logic)) {}
+      std::unique_ptr<chain_state> logic, std::string kind)
+    : self(self_ptr),
+      description(std::move(wiring)),
+      jobs(self_ptr, std::move(kind)),
+      state(std::move(logic)) {}
 
   hub<chain_actor>::behavior_type make_behavior() {
     compat::on_exit(self, [this](caf::exit_msg& message) {
@@ -146,7 +192,7 @@ struct stepwise_chain_state {
 
   caf::result<values> call(values inputs, const call_context& context) {
     if (auto error = check_inputs(*description, inputs))
-      return error;
+      return jobs.refuse(context, std::move(error));
     auto caller = self->make_response_promise<values>();
     auto job = jobs.start(std::move(inputs), context, caller);
     if (!job) {
@@ -159,20 +205,20 @@ struct stepwise_chain_state {
 
   actor_type* self;
   std::shared_ptr<const chain_description> description;
-  chain_jobs jobs{self};
+  chain_jobs jobs;
   /// Goes before the jobs, some of which it may hold.
   std::unique_ptr<chain_state> state;
 };
 
 } // namespace
 
-chain_actor spawn_chain(
-    caf::actor_system& system, chain_description description, std::unique_ptr<chain_state> state) {
+chain_actor spawn_chain(caf::actor_system& system, chain_description description,
+    std::unique_ptr<chain_state> state, std::string kind) {
   description.input_keys = sorted_keys(std::move(description.input_keys));
   description.output_keys = sorted_keys(std::move(description.output_keys));
   auto wiring = std::make_shared<const chain_description>(std::move(description));
   return system.spawn<described_actor<stepwise_chain_state::actor_type>>(
-      wiring, wiring, std::move(state));
+      wiring, wiring, std::move(state), std::move(kind));
 }
 
 // -- bounded steps --------------------------------------------------------------------

@@ -2,6 +2,8 @@
 // requests to other actors.
 #pragma once
 
+#include <chainmail/caf/log.hpp>
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/messages.hpp>
 
@@ -12,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 namespace chainmail {
@@ -71,19 +74,26 @@ public:
   }
 
 private:
+  friend class chain_jobs;
+
   void fail_by_exception(const char* what);
-  void end();
+  void end(const caf::error* why);
   void cancel_steps();
+  bool end_step(uint64_t step);
+  bool end_step(uint64_t step, const caf::error& why);
   bool begin_step(uint64_t step, const caf::strong_actor_ptr& to);
 
   chain_jobs& all_;
   uint64_t number_;
+  deadline::clock::time_point begin_;
   call_context context_;
   caf::typed_response_promise<values> caller_;
   uint64_t steps_ = 0;
   /// Whom to send a cancel.
   std::unordered_map<uint64_t, caf::strong_actor_ptr> outstanding_;
   bool is_over_ = false;
+  /// A step's error is being dealt with that has its line in the log.
+  bool is_logged_ = false;
 };
 
 using job_ptr = std::shared_ptr<chain_job>;
@@ -91,15 +101,19 @@ using job_ptr = std::shared_ptr<chain_job>;
 /// The calls that one chain has under way. Lives in the state of the chain's actor.
 class chain_jobs {
 public:
-  explicit chain_jobs(caf::scheduled_actor* self) : self_(self), replies_(self, "a step's actor") {}
+  /// `kind` is what the chain's calls are counted and logged under.
+  chain_jobs(caf::scheduled_actor* self, std::string kind);
 
   /// Starts a job, unless the deadline has passed or too many are under way.
   caf::expected<job_ptr> start(
       values inputs, const call_context& context, caf::typed_response_promise<values> caller);
 
+  /// Counts and logs a call that never was a job. The result is the error.
+  caf::error refuse(const call_context& context, caf::error why);
+
   void cancel(const call_id& id);
 
-  /// Ends every job with this error, and its outstanding steps with it.
+  /// Ends every job with this error, and its outstanding steps with it: the actor is told to exit.
   void fail_all(const caf::error& why);
 
   [[nodiscard]] caf::scheduled_actor* self() const { return self_; }
@@ -108,7 +122,12 @@ public:
 private:
   friend class chain_job;
 
+  void ended(const chain_job& job, const caf::error* why);
+
   caf::scheduled_actor* self_;
+  std::string kind_;
+  metrics::calls counts_;
+  bool is_exiting_ = false;
   uint64_t next_number_ = 0;
   /// Outlives the replies: jobs that go with those take themselves out.
   std::map<std::pair<call_id, uint64_t>, chain_job*> under_way_;
@@ -125,9 +144,10 @@ public:
   virtual void run(const job_ptr& job) = 0;
 };
 
-/// Spawns the actor around a state.
-chain_actor spawn_chain(
-    caf::actor_system& system, chain_description description, std::unique_ptr<chain_state> state);
+/// Spawns the actor around a state. `kind` is the chain's label in metrics and its name in the log:
+/// one of a few words, in lower case and with underscores.
+chain_actor spawn_chain(caf::actor_system& system, chain_description description,
+    std::unique_ptr<chain_state> state, std::string kind = "custom");
 
 /// Steps of which a bounded number is outstanding: the map of map_reduce, the branches of a
 /// parallel chain.
@@ -164,12 +184,14 @@ void chain_job::try_ask(const Handle& to, OnResult on_result, OnError on_error, 
   all_.replies().ask<Result>(
       to, context_.due,
       [job, step, on_result = std::move(on_result)](auto&... result) mutable {
-        if (job->outstanding_.erase(step) != 0)
+        if (job->end_step(step))
           job->attempt([&] { on_result(result...); });
       },
       [job, step, on_error = std::move(on_error)](caf::error& error) mutable {
-        if (job->outstanding_.erase(step) != 0)
-          job->attempt([&] { on_error(error); });
+        if (!job->end_step(step, error))
+          return;
+        job->attempt([&] { on_error(error); });
+        job->is_logged_ = false;
       },
       std::forward<Ts>(xs)..., context_.child(step));
 }

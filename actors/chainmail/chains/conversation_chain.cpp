@@ -95,7 +95,8 @@ chain_actor spawn_conversation_chain(
     throw std::invalid_argument{"the prompt of a conversation chain needs the variables {history} "
                                 "and {input}, and no other"};
   return spawn_chain(system, {{"input"}, {"response"}},
-      std::make_unique<conversation_state>(std::move(llm), std::move(memory), std::move(options)));
+      std::make_unique<conversation_state>(std::move(llm), std::move(memory), std::move(options)),
+      "conversation");
 }
 
 } // namespace chainmail

@@ -1,4 +1,6 @@
 // The LLM chain: format, ask, hand on.
+#include <chainmail/caf/log.hpp>
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/chains/wiring.hpp>
@@ -40,8 +42,44 @@ struct llm_chain_state {
     };
   }
 
+  using time_point = deadline::clock::time_point;
+
   caf::result<values> call(const values& inputs, const call_context& context) {
-    if (context.due.has_passed(self->clock().now()))
+    auto now = self->clock().now();
+    counts.begin();
+    auto request = make_request(inputs, context, now);
+    if (!request) {
+      note_failure(context.id, now, request.error(), false);
+      return std::move(request.error());
+    }
+    auto caller = self->make_response_promise<values>();
+    replies.ask<llm_result>(
+        llm, context.due,
+        [this, caller, id = context.id, now](llm_result& result) mutable {
+          if (result.completions.empty()) {
+            auto why =
+                make_failure(errc::malformed_response, "the LLM answered without a completion");
+            note_failure(id, now, why, false);
+            caller.deliver(std::move(why));
+            return;
+          }
+          values outputs;
+          outputs.emplace(options.output_key, std::move(result.completions.front().text));
+          counts.end(self->clock().now() - now);
+          caller.deliver(std::move(outputs));
+        },
+        [this, caller, id = context.id, now](caf::error& error) mutable {
+          note_failure(
+              id, now, error, is_logged(caf::actor_cast<caf::strong_actor_ptr>(llm), error));
+          caller.deliver(std::move(error));
+        },
+        generate_atom_v, std::move(*request), context);
+    return caller;
+  }
+
+  caf::expected<llm_request> make_request(
+      const values& inputs, const call_context& context, time_point now) {
+    if (context.due.has_passed(now))
       return make_failure(errc::timed_out, "the deadline passed before the chain was started");
     if (replies.is_full())
       return make_failure(errc::overloaded, "the chain has too many calls under way");
@@ -53,22 +91,14 @@ struct llm_chain_state {
     request.parameters = options.parameters;
     if (auto error = read_stop(inputs, request.stop))
       return error;
-    auto caller = self->make_response_promise<values>();
-    replies.ask<llm_result>(
-        llm, context.due,
-        [this, caller](llm_result& result) mutable {
-          if (result.completions.empty()) {
-            caller.deliver(
-                make_failure(errc::malformed_response, "the LLM answered without a completion"));
-            return;
-          }
-          values outputs;
-          outputs.emplace(options.output_key, std::move(result.completions.front().text));
-          caller.deliver(std::move(outputs));
-        },
-        [caller](caf::error& error) mutable { caller.deliver(std::move(error)); }, generate_atom_v,
-        std::move(request), context);
-    return caller;
+    return request;
+  }
+
+  void note_failure(const call_id& id, time_point begin, const caf::error& why, bool has_line) {
+    auto took = self->clock().now() - begin;
+    counts.end(took, code_of(why));
+    if (!has_line)
+      log_failure(self->system(), "llm_chain", id, took, why);
   }
 
   static caf::error read_stop(const values& inputs, std::vector<std::string>& stop) {
@@ -87,6 +117,7 @@ struct llm_chain_state {
 
   actor_type* self;
   std::shared_ptr<const chain_description> description;
+  metrics::calls counts{self->system(), metrics::metric::chain_calls_total, "llm"};
   reply_table replies{self, "the LLM"};
   llm_actor llm;
   prompt_template prompt;

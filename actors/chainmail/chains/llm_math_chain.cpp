@@ -75,7 +75,7 @@ chain_actor spawn_llm_math_chain(
   if (!llm)
     throw std::invalid_argument{"an LLM math chain needs a valid LLM actor"};
   return spawn_chain(system, {{"question"}, {"answer"}},
-      std::make_unique<llm_math_state>(std::move(llm), std::move(options)));
+      std::make_unique<llm_math_state>(std::move(llm), std::move(options)), "llm_math");
 }
 
 } // namespace chainmail

@@ -62,8 +62,8 @@ chain_actor spawn_parallel_chain(
     description.output_keys.push_back(key);
     wired.push_back({key, chain, std::move(wiring), std::move(name)});
   }
-  return spawn_chain(
-      system, std::move(description), std::make_unique<parallel_state>(std::move(wired)));
+  return spawn_chain(system, std::move(description),
+      std::make_unique<parallel_state>(std::move(wired)), "parallel");
 }
 
 } // namespace chainmail

@@ -165,7 +165,7 @@ chain_actor spawn_router_chain(caf::actor_system& system, const route_map& route
   destinations where{system, routes, fallback};
   auto description = where.outer();
   return spawn_chain(system, std::move(description),
-      std::make_unique<router_state>(std::move(where), std::move(choose)));
+      std::make_unique<router_state>(std::move(where), std::move(choose)), "router");
 }
 
 chain_actor spawn_llm_router_chain(
@@ -179,7 +179,8 @@ chain_actor spawn_llm_router_chain(
   auto head = list_candidates(routes, where.have_fallback());
   return spawn_chain(system, std::move(description),
       std::make_unique<llm_router_state>(
-          std::move(where), std::move(llm), std::move(head), std::move(options)));
+          std::move(where), std::move(llm), std::move(head), std::move(options)),
+      "llm_router");
 }
 
 } // namespace chainmail

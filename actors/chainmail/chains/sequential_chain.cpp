@@ -109,7 +109,7 @@ chain_actor spawn_sequential_chain(
           "the sequential chain is to give '" + key + "', but none of its chains gives that"};
   auto outputs = sorted_keys(std::move(options.output_keys));
   return spawn_chain(system, {std::move(options.input_keys), outputs},
-      std::make_unique<sequential_state>(std::move(stages), outputs));
+      std::make_unique<sequential_state>(std::move(stages), outputs), "sequential");
 }
 
 } // namespace chainmail

@@ -61,7 +61,7 @@ chain_actor spawn_simple_sequential_chain(
     stages.push_back({std::move(chain), std::move(wiring), std::move(name)});
   }
   return spawn_chain(system, {{"input"}, {"output"}},
-      std::make_unique<simple_sequential_state>(std::move(stages)));
+      std::make_unique<simple_sequential_state>(std::move(stages)), "simple_sequential");
 }
 
 } // namespace chainmail

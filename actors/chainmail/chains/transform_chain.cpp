@@ -43,7 +43,7 @@ chain_actor spawn_transform_chain(caf::actor_system& system, std::vector<std::st
     throw std::invalid_argument{"a transform chain needs a function"};
   auto outputs = sorted_keys(std::move(output_keys));
   return spawn_chain(system, {std::move(input_keys), outputs},
-      std::make_unique<transform_state>(outputs, std::move(transform)));
+      std::make_unique<transform_state>(outputs, std::move(transform)), "transform");
 }
 
 } // namespace chainmail

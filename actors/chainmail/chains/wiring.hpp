@@ -1,6 +1,7 @@
 // Which inputs chains need and which outputs they give, known before the first call.
 #pragma once
 
+#include <chainmail/caf/log.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/error.hpp>
@@ -22,14 +23,14 @@ public:
   [[nodiscard]] virtual const chain_description& description() const noexcept = 0;
 };
 
-/// A chain's actor that is described. `Base` takes what comes after the description.
+/// A chain's actor that is described, and logs its failed calls. `Base` takes what comes after the description.
 template <class Base>
-class described_actor : public Base, public described {
+class described_actor : public logging_actor<Base>, public described {
 public:
   template <class... Ts>
   described_actor(
       caf::actor_config& config, std::shared_ptr<const chain_description> wiring, Ts&&... xs)
-    : Base(config, std::forward<Ts>(xs)...), wiring_(std::move(wiring)) {}
+    : logging_actor<Base>(config, std::forward<Ts>(xs)...), wiring_(std::move(wiring)) {}
 
   [[nodiscard]] const chain_description& description() const noexcept override { return *wiring_; }
 

@@ -213,7 +213,8 @@ chain_actor spawn_chat_vector_db_chain(caf::actor_system& system, llm_actor llm,
     description.output_keys.emplace_back(source_documents);
   return spawn_chain(system, std::move(description),
       std::make_unique<chat_vector_db_state>(std::move(retriever), std::move(condensed_output),
-          std::move(answer), std::move(answer_output), std::move(options)));
+          std::move(answer), std::move(answer_output), std::move(options)),
+      "chat_vector_db");
 }
 
 } // namespace chainmail

@@ -214,7 +214,8 @@ chain_actor spawn_map_reduce_chain(
     description.output_keys.emplace_back(intermediate_steps);
   return spawn_chain(system, std::move(description),
       std::make_unique<map_reduce_state>(
-          std::move(map), std::move(combine), std::move(collapse), std::move(options)));
+          std::move(map), std::move(combine), std::move(collapse), std::move(options)),
+      "map_reduce");
 }
 
 } // namespace chainmail

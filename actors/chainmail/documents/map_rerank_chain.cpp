@@ -132,7 +132,7 @@ chain_actor spawn_map_rerank_chain(
   if (options.return_intermediate_steps)
     description.output_keys.emplace_back(intermediate_steps);
   return spawn_chain(system, std::move(description),
-      std::make_unique<map_rerank_state>(std::move(slot), std::move(options)));
+      std::make_unique<map_rerank_state>(std::move(slot), std::move(options)), "map_rerank");
 }
 
 } // namespace chainmail

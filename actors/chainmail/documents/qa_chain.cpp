@@ -225,7 +225,8 @@ chain_actor spawn_qa_with_sources_chain(
     description.output_keys.emplace_back(intermediate_steps);
   return spawn_chain(system, std::move(description),
       std::make_unique<with_sources_state>(std::move(documents_chain), type == qa_type::map_rerank,
-          options.return_intermediate_steps));
+          options.return_intermediate_steps),
+      "qa_with_sources");
 }
 
 } // namespace chainmail

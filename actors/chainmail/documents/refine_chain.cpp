@@ -83,7 +83,8 @@ chain_actor spawn_refine_chain(
   if (options.return_intermediate_steps)
     description.output_keys.emplace_back(intermediate_steps);
   return spawn_chain(system, std::move(description),
-      std::make_unique<refine_state>(std::move(initial), std::move(refine), std::move(options)));
+      std::make_unique<refine_state>(std::move(initial), std::move(refine), std::move(options)),
+      "refine");
 }
 
 } // namespace chainmail

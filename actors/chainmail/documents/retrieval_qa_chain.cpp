@@ -96,7 +96,8 @@ chain_actor spawn_retrieval_qa_chain(caf::actor_system& system, llm_actor llm,
     description.output_keys.emplace_back("source_documents");
   return spawn_chain(system, std::move(description),
       std::make_unique<retrieval_qa_state>(std::move(retriever), std::move(options.documents_chain),
-          std::move(wiring), options.k, options.return_source_documents));
+          std::move(wiring), options.k, options.return_source_documents),
+      "retrieval_qa");
 }
 
 } // namespace chainmail

@@ -39,7 +39,7 @@ chain_actor spawn_stuff_chain(caf::actor_system& system, chain_actor chain, stuf
       system, std::move(chain), options.document_variable, "the stuff chain's chain"};
   auto description = slot.outer_description({});
   return spawn_chain(system, std::move(description),
-      std::make_unique<stuff_state>(std::move(slot), std::move(options)));
+      std::make_unique<stuff_state>(std::move(slot), std::move(options)), "stuff");
 }
 
 } // namespace chainmail

@@ -1,5 +1,7 @@
 // The gather actor: keeps a bounded number of calls outstanding and collects their outcomes.
 #include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/log.hpp>
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/gather/gather.hpp>
 
@@ -121,6 +123,7 @@ struct gather_state {
     auto index = job->next++;
     auto& out = job->outcomes[index];
     out.started = self->clock().now() - job->begin;
+    in_flight.add(1);
     // The deadline is watched once for the whole job, not for each call.
     replies.ask<values>(
         job->chain, deadline{},
@@ -132,9 +135,10 @@ struct gather_state {
   void finish(const job_ptr& job, size_t index, values result, caf::error error) {
     if (job->answered)
       return; // given up meanwhile
+    auto has_line = error && is_logged(caf::actor_cast<caf::strong_actor_ptr>(job->chain), error);
     job->outcomes[index].result = std::move(result);
     job->outcomes[index].error = std::move(error);
-    close(*job, index);
+    close(*job, index, has_line);
     if (job->done == job->inputs.size())
       retire(job);
     else
@@ -142,9 +146,14 @@ struct gather_state {
   }
 
   /// Books the end of one call, and tells the observer.
-  void close(gather_job& job, size_t index) {
+  void close(gather_job& job, size_t index, bool has_line) {
     auto& out = job.outcomes[index];
     out.took = self->clock().now() - job.begin - out.started;
+    if (index < job.next)
+      in_flight.add(-1);
+    outcomes.count(out.ok() ? errc::none : code_of(out.error));
+    if (!out.ok() && !has_line)
+      log_failure(self->system(), "gather", job.context.id.child(index), out.took, out.error);
     job.is_over[index] = true;
     ++job.done;
     if (job.options.observer)
@@ -167,7 +176,8 @@ struct gather_state {
         out.started = self->clock().now() - job->begin;
         out.error = make_failure(why, std::string{sentence} + " before this call was started");
       }
-      close(*job, index);
+      // What was started and is cancelled now, its chain has to say.
+      close(*job, index, index < job->next && why == errc::cancelled);
     }
     retire(job);
   }
@@ -236,6 +246,8 @@ struct gather_state {
 
   actor_type* self;
   bool is_one_shot;
+  metrics::gauge in_flight{self->system(), metrics::metric::gather_in_flight};
+  metrics::by_code outcomes{self->system(), metrics::metric::gather_outcomes_total};
   reply_table replies{self, "the chain"};
   std::map<caf::actor_addr, size_t> gathers_of;
   std::multimap<call_id, job_ptr> jobs;

@@ -18,8 +18,8 @@ metrics::counter requests(caf::actor_system& system, const char* status) {
 http_metrics::http_metrics(caf::actor_system& system)
   : in_flight(system, metric::http_in_flight),
     queued(system, metric::http_queued),
-    by_class_{requests(system, "1xx"), requests(system, "2xx"), requests(system, "3xx"),
-        requests(system, "4xx"), requests(system, "5xx")},
+    by_class_{requests(system, "2xx"), requests(system, "3xx"), requests(system, "4xx"),
+        requests(system, "5xx")},
     errors_(system, metric::http_errors_total),
     queue_(system, metric::http_queue_seconds),
     first_byte_(system, metric::http_first_byte_seconds),
@@ -29,8 +29,8 @@ http_metrics::http_metrics(caf::actor_system& system)
 }
 
 void http_metrics::answered(const http_request& request, const http_response& response) const {
-  auto hundreds = std::clamp(response.status / 100, 1, 5);
-  by_class_[static_cast<size_t>(hundreds - 1)].add();
+  auto hundreds = std::clamp(response.status / 100, 2, 5);
+  by_class_[static_cast<size_t>(hundreds - 2)].add();
   const auto& spent = response.timings;
   queue_.observe(spent.queued);
   first_byte_.observe(spent.first_byte - spent.queued);

@@ -23,8 +23,8 @@ public:
   metrics::gauge queued;
 
 private:
-  /// By the hundreds of the status.
-  std::array<metrics::counter, 5> by_class_;
+  /// By the hundreds of the status, from 2.
+  std::array<metrics::counter, 4> by_class_;
   metrics::by_code errors_;
   metrics::histogram queue_;
   metrics::histogram first_byte_;

@@ -2,6 +2,7 @@
 #include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/errors.hpp>
 #include <chainmail/limits/callers.hpp>
 #include <chainmail/limits/key_limiter.hpp>
@@ -79,6 +80,7 @@ struct rate_limiter_state {
     call_id id;
     deadline due;
     caf::actor_addr holder;
+    time_point asked;
     std::variant<caf::typed_response_promise<permit>, caf::typed_response_promise<lease>> caller;
   };
 
@@ -133,30 +135,36 @@ struct rate_limiter_state {
     return [this](uint64_t id) { return waiting.contains(id); };
   }
 
+  caf::error refuse_at_once(caf::error why) {
+    refusals.count(code_of(why));
+    return why;
+  }
+
   template <class Grant>
   caf::result<Grant> wait(
       const std::string& key, work wanted, bool is_retry, call_context& context) {
     auto now = self->clock().now();
     auto holder = self->current_sender();
     if (context.due.has_passed(now))
-      return make_failure(
-          errc::rate_limited, "the deadline had passed before a permit was asked for");
+      return refuse_at_once(make_failure(
+          errc::rate_limited, "the deadline had passed before a permit was asked for"));
     if (waiting.size() >= options.max_waiting || permits.size() >= most_permits)
-      return make_failure(errc::overloaded,
+      return refuse_at_once(make_failure(errc::overloaded,
           "the rate limiter has as many requests as it takes (" + std::to_string(waiting.size()) +
-              " wait, " + std::to_string(permits.size()) + " are out): try again later");
+              " wait, " + std::to_string(permits.size()) + " are out): try again later"));
     auto* of = state_of(key, now);
     if (of == nullptr)
-      return make_failure(errc::overloaded,
-          "the rate limiter has as many keys in use as it takes: try again later");
+      return refuse_at_once(make_failure(errc::overloaded,
+          "the rate limiter has as many keys in use as it takes: try again later"));
     if constexpr (std::is_same_v<Grant, permit>)
       note_own_use(of, now);
     auto id = next_id++;
     if (auto error = of->second.limiter.admit(
             {id, std::move(context.tenant), context.priority, is_retry, wanted}, context.due, now))
-      return error;
+      return refuse_at_once(std::move(error));
     auto caller = self->make_response_promise<Grant>();
-    waiting.emplace(id, waiting_call{of, context.id, context.due, holder->address(), caller});
+    waiting.emplace(id, waiting_call{of, context.id, context.due, holder->address(), now, caller});
+    waiting_gauge.add(1);
     who.add(id, context.id, holder);
     if (!context.due.is_never())
       dues.push(context.due.at, id, waiting.size(), is_waiting());
@@ -187,6 +195,8 @@ struct rate_limiter_state {
   void grant(key_limiter::decision& next, time_point now) {
     auto call = take_out(waiting.find(next.id));
     auto count = static_cast<uint64_t>(next.granted.requests);
+    wait_time.observe(now - call.asked);
+    permits_granted.add(static_cast<int64_t>(count));
     permits.emplace(next.id,
         granted{call.key, std::move(next.tenant), call.holder, now, count, next.granted.tokens});
     if (auto* one = std::get_if<caf::typed_response_promise<permit>>(&call.caller))
@@ -204,6 +214,7 @@ struct rate_limiter_state {
     auto call = std::move(found->second);
     who.stop_waiting(found->first, call.id);
     waiting.erase(found);
+    waiting_gauge.add(-1);
     if (waiting.empty())
       while_waiting = nullptr;
     return call;
@@ -213,6 +224,7 @@ struct rate_limiter_state {
     auto id = found->first;
     auto call = take_out(found);
     who.forget(id, call.holder);
+    refusals.count(code_of(why));
     std::visit([&](auto& caller) { caller.deliver(std::move(why)); }, call.caller);
   }
 
@@ -409,6 +421,10 @@ struct rate_limiter_state {
 
   rate_limiter_actor::pointer self;
   rate_limiter_options options;
+  metrics::gauge waiting_gauge{self->system(), metrics::metric::limiter_waiting};
+  metrics::histogram wait_time{self->system(), metrics::metric::limiter_wait_seconds};
+  metrics::counter permits_granted{self->system(), metrics::metric::limiter_permits_total};
+  metrics::by_code refusals{self->system(), metrics::metric::limiter_refusals_total};
   keys_map keys;
   waiting_map waiting;
   permits_map permits;

@@ -35,7 +35,7 @@ void model_metrics::use(const token_usage& usage) const {
 }
 
 model_metrics& guard_metrics::of(const guard_target& target, const llm_request& request) {
-  const auto& chosen = target.model              ? target.model
+  const auto& chosen = target.model               ? target.model
                        : request.parameters.model ? request.parameters.model
                                                   : target.defaults.model;
   return chosen ? named(*chosen) : named({});

@@ -1,4 +1,5 @@
 // The embedder actor: split into batches, encode, fetch, decode, put together.
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/llm/openai_wire.hpp>
 #include <chainmail/prompts/utf8.hpp>
@@ -29,6 +30,7 @@ void add(int64_t& to, int64_t tokens) {
 struct embed_job {
   std::pair<call_id, uint64_t> key;
   call_context context;
+  deadline::clock::time_point begin;
   std::vector<std::string> texts;
   caf::typed_response_promise<embeddings> caller;
   /// One for each batch.
@@ -88,13 +90,17 @@ struct openai_embedder_state {
   caf::result<embeddings> embed(std::vector<std::string> texts, const call_context& context) {
     if (texts.empty())
       return embeddings{};
-    if (auto error = check_texts(texts))
+    counts.begin();
+    if (auto error = check_texts(texts)) {
+      counts.end({}, code_of(error));
       return error;
+    }
     auto job = std::make_shared<embed_job>();
     job->context = context;
     if (!job->context.id)
       job->context.id = call_id::make(); // so that its batches can be cancelled
     job->key = {job->context.id, next_number++};
+    job->begin = self->clock().now();
     job->parts.resize((texts.size() - 1) / asked.batch_size + 1);
     job->texts = std::move(texts);
     job->caller = self->make_response_promise<embeddings>();
@@ -147,6 +153,9 @@ struct openai_embedder_state {
     if (!result)
       return fail(job, std::move(result.error()));
     end(*job);
+    counts.end(self->clock().now() - job->begin);
+    embedded.add(static_cast<int64_t>(job->texts.size()));
+    tokens.add(std::max(result->usage.prompt_tokens, result->usage.total_tokens));
     job->caller.deliver(std::move(*result));
   }
 
@@ -156,6 +165,7 @@ struct openai_embedder_state {
     if (!delay)
       return fail(job, std::move(why));
     job->outstanding.insert(batch);
+    retries.add();
     // The timer keeps the actor: nobody else may.
     compat::run_at(self, now + *delay, [this, keep = embedder_actor{self}, job, batch] {
       if (job->outstanding.erase(batch) != 0)
@@ -165,6 +175,7 @@ struct openai_embedder_state {
 
   void fail(const embed_job_ptr& job, caf::error why) {
     end(*job);
+    counts.end(self->clock().now() - job->begin, code_of(why));
     job->caller.deliver(std::move(why));
   }
 
@@ -195,6 +206,10 @@ struct openai_embedder_state {
   http_actor http;
   openai_options options;
   embedder_options asked;
+  metrics::calls counts{self->system(), metrics::metric::embedder_calls_total, asked.model};
+  metrics::counter retries{self->system(), metrics::metric::embedder_retries_total, {asked.model}};
+  metrics::counter embedded{self->system(), metrics::metric::embedder_texts_total, {asked.model}};
+  metrics::counter tokens{self->system(), metrics::metric::embedder_tokens_total, {asked.model}};
   openai_endpoint endpoint{options, "/embeddings"};
   retry_policy retry{asked.retry, std::random_device{}()};
   uint64_t next_number = 0;
