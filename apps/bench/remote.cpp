@@ -178,7 +178,7 @@ caf::expected<report> remote_node(caf::actor_system& system, const load&) {
   node_options options;
   options.listen = "127.0.0.1:0";
   node here{system, options};
-  here.offer("llm", spawn_echo(system), 100'000);
+  here.offer("llm", spawn_echo(system), {.capacity = 100'000});
   std::cout << here.port() << std::endl;
   while (std::cin.get() != std::istream::traits_type::eof()) // until the other end is closed
     ;

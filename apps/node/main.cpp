@@ -196,7 +196,7 @@ private:
     http.max_in_flight = config_.capacity;
     http_ = spawn_http(system_, http);
     set_llm(spawn_llm(system_, http_, settings));
-    node_->offer("llm", llm_, config_.capacity);
+    node_->offer("llm", llm_, {.capacity = config_.capacity});
   }
 
   void set_llm(llm_actor llm) {
@@ -222,12 +222,12 @@ private:
     service_search how;
     how.with_relays = false;
     set_llm(node_->find<llm_actor>("llm", how));
-    node_->offer("llm", llm_, most_calls, true);
+    node_->offer("llm", llm_, {.capacity = most_calls, .is_relay = true});
     for (const auto& [chain, spec] : chains_in(config_)) {
       auto spawned = spawn_chain(system_, spec, llm_);
       if (!spawned)
         throw std::invalid_argument{"chains." + chain + ": " + sentence_of(spawned.error())};
-      node_->offer(chain, *spawned, most_calls);
+      node_->offer(chain, *spawned, {.capacity = most_calls});
     }
   }
 

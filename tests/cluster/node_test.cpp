@@ -413,8 +413,9 @@ TEST_CASE("services that other nodes would refuse are not offered", "[node]") {
   auto llm = spawn_echo(server.system, "");
   CHECK(refusal_of([&] { server.node.offer("", llm); }).find("name") != std::string::npos);
   CHECK(refusal_of([&] { server.node.offer("\xff", llm); }).find("UTF-8") != std::string::npos);
-  CHECK(refusal_of([&] { server.node.offer("llm", llm, 2'000'000); }).find("2000000") !=
-        std::string::npos);
+  CHECK(refusal_of([&] {
+    server.node.offer("llm", llm, {.capacity = 2'000'000});
+  }).find("2000000") != std::string::npos);
   CHECK(server.node.status().services.empty());
 }
 

@@ -42,6 +42,14 @@ struct node_options {
   std::function<void(const std::string&)> log = {};
 };
 
+/// How an actor serves other nodes.
+struct offer_options {
+  /// Calls that may be under way at once; one more is refused, and goes elsewhere.
+  uint32_t capacity = 1'000;
+  /// It passes calls on to services of other nodes.
+  bool is_relay = false;
+};
+
 /// Which of the services of a name a handle is for, and how it waits.
 struct service_search {
   /// Those that pass calls on, too. Not for services that pass on calls themselves: calls could go
@@ -80,15 +88,13 @@ public:
   /// Where it listens; 0 when it does not.
   [[nodiscard]] uint16_t port() const;
 
-  /// Lets other nodes use an actor, at most `capacity` calls at once. `is_relay`: it passes calls on
-  /// to services of other nodes. The node holds the handle until it leaves.
+  /// Lets other nodes use an actor. The node holds the handle until it leaves.
   /// @throws std::invalid_argument for what other nodes would refuse: a name that is empty, longer
   ///         than 200 bytes or not UTF-8, a capacity of more than 1,000,000.
   template <class Handle>
-  void offer(const std::string& name, const Handle& handle, uint32_t capacity = 1'000,
-      bool is_relay = false) {
-    offer(
-        service{name, kind_of<Handle>(), capacity, is_relay, caf::actor_cast<caf::actor>(handle)});
+  void offer(const std::string& name, const Handle& handle, const offer_options& options = {}) {
+    offer(service{name, kind_of<Handle>(), options.capacity, options.is_relay,
+        caf::actor_cast<caf::actor>(handle)});
   }
 
   /// A handle for all services of that name on the nodes that this one is connected to, now and

@@ -52,8 +52,7 @@ std::string system_ca_file() {
 
 // -- life -----------------------------------------------------------------------------
 
-curl_engine::curl_engine(
-    http_options options, size_t capacity, int wake_fd, http_metrics& counts)
+curl_engine::curl_engine(http_options options, size_t capacity, int wake_fd, http_metrics& counts)
   : options_(std::move(options)),
     capacity_(capacity),
     wake_fd_(wake_fd),
