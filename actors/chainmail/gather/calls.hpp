@@ -14,6 +14,7 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/timespan.hpp>
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,15 @@ caf::expected<llm_result> generate(caf::scoped_actor& self, const llm_actor& llm
 caf::expected<llm_result> generate(caf::scoped_actor& self, const llm_actor& llm,
     std::string prompt, caf::timespan timeout = default_timeout);
 
+struct use_call_for_one_input {};
+
+/// Not there, so that the inputs of one call are not taken for a list of such: see call().
+use_call_for_one_input gather(caf::scoped_actor& self, const chain_actor& chain, values inputs,
+    gather_options options = {}, caf::timespan timeout = default_timeout) = delete;
+use_call_for_one_input gather(caf::scoped_actor& self, const chain_actor& chain,
+    std::initializer_list<values::value_type> inputs, gather_options options = {},
+    caf::timespan timeout = default_timeout) = delete;
+
 /// Runs a chain on many inputs at once and waits for all, or for the deadline: the outcomes of
 /// calls that are not over by then are errc::timed_out. The error of the whole is one of the
 /// options.
@@ -95,10 +105,10 @@ caf::expected<std::vector<outcome>> gather(caf::scoped_actor& self, const chain_
     std::vector<values> inputs, gather_options options = {},
     caf::timespan timeout = default_timeout);
 
-struct use_call_for_one_input {};
-
-/// Not there, so that one `values` is not taken for a list of them: see call().
-use_call_for_one_input gather(caf::scoped_actor& self, const chain_actor& chain, values inputs,
-    gather_options options = {}, caf::timespan timeout = default_timeout) = delete;
+inline caf::expected<std::vector<outcome>> gather(caf::scoped_actor& self, const chain_actor& chain,
+    std::initializer_list<values> inputs, gather_options options = {},
+    caf::timespan timeout = default_timeout) {
+  return gather(self, chain, std::vector<values>{inputs}, std::move(options), timeout);
+}
 
 } // namespace chainmail
