@@ -26,8 +26,10 @@ void llm_settings::add_to(caf::config_option_set& options, const std::string& ca
       .add(cache, "cache", "keep the answers of requests with temperature 0 or a seed")
       .add(cache_file, "cache-file", "keep them in this file, too")
       .add(cache_time, "cache-time", with_default("how long answers are kept", cache_time))
-      .add(prompt_price, "prompt-price", "of a million tokens of the model, for metrics")
-      .add(completion_price, "completion-price", "of a million tokens of the model, for metrics");
+      .add(prompt_price, "prompt-price",
+          "of a million tokens of the model, for metrics (default: none)")
+      .add(completion_price, "completion-price",
+          "of a million tokens of the model, for metrics (default: none)");
 }
 
 caf::error llm_settings::apply_to(llm_config& config) const {
