@@ -4,8 +4,8 @@
 # cmake -DSOURCE=DIR -DBIN=DIR -P commands.cmake
 cmake_minimum_required(VERSION 3.21)
 
-# Of cmake, ctest, git and openssl.
-set(of_others --build --install --prefix --preset --target --parallel --test-dir --output-on-failure --depth --branch)
+# Of cmake, ctest, git and pkg-config.
+set(of_others --build --install --prefix --preset --target --parallel --test-dir --output-on-failure --depth --branch --cflags --libs)
 
 execute_process(COMMAND "${SOURCE}/run" help OUTPUT_VARIABLE verbs COMMAND_ERROR_IS_FATAL ANY)
 set(known "${verbs}")
