@@ -260,13 +260,15 @@ int main(int argc, char** argv) {
     inputs.insert_or_assign(text.substr(0, equals), text.substr(equals + 1));
   }
   try {
-    auto has_nodes =
-        std::ranges::any_of(arguments, [](const auto& x) { return x.starts_with("--nodes"); });
+    // For its nodes, and for the endpoint that shows metrics.
+    auto needs_middleman = std::ranges::any_of(arguments, [](const auto& x) {
+      return x.starts_with("--nodes") || x.starts_with("--caf.middleman.");
+    });
     auto run = [&inputs](caf::actor_system& system, const demo_config& config) {
       return program{system, config, std::move(inputs)}.run();
     };
-    return has_nodes ? run_main<cluster_demo_config>(std::move(arguments), run)
-                     : run_main<demo_config>(std::move(arguments), run);
+    return needs_middleman ? run_main<cluster_demo_config>(std::move(arguments), run)
+                           : run_main<demo_config>(std::move(arguments), run);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';
     return 2;

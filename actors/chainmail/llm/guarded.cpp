@@ -111,7 +111,7 @@ struct guard_state {
 
   caf::error refuse(model_metrics& counted, const call_context& context, caf::error why) {
     counted.calls.end({}, code_of(why));
-    log_failure(self->system(), name, context.id, {}, why);
+    log_failure(self->system(), "guard", context.id, {}, why);
     return why;
   }
 
@@ -121,7 +121,7 @@ struct guard_state {
       return of.counts->calls.end(took);
     of.counts->calls.end(took, code_of(*why));
     if (!is_exiting)
-      log_failure(self->system(), name, to.id, took, *why);
+      log_failure(self->system(), "guard", to.id, took, *why);
   }
 
   model_metrics& counts_at(const flight& of, size_t target) {
