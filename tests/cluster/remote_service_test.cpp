@@ -1,3 +1,5 @@
+#include "support/metrics_of.hpp"
+
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/remote_service.hpp>
@@ -292,4 +294,24 @@ TEST_CASE("an answer that cannot be is not believed", "[remote_service]") {
     return scripted_reply{{}, odd_error(200, caf::type_id_v<std::string>), {}};
   };
   CHECK(code_of(nodes.generate("p")->error) == errc::internal);
+}
+
+TEST_CASE("calls of other nodes are counted, also those that a node was lost with") {
+  cluster nodes;
+  auto first = std::make_unique<far_node>(nodes, "first", 10s);
+  nodes.announce(*first, 5);
+  auto moved = nodes.generate("a");
+  CHECK(series{nodes.system}["chainmail_remote_in_flight{service=\"llm\"}"] == 1);
+  first->die(nodes);
+  far_node second{nodes, "second", 1s};
+  nodes.announce(second, 5);
+  nodes.advance(1s);
+  REQUIRE(moved->result);
+  CHECK(nodes.generate("late", nodes.context(0s))->error == errc::timed_out);
+  series counted{nodes.system};
+  CHECK(counted["chainmail_remote_calls_total{service=\"llm\"}"] == 2);
+  CHECK(counted["chainmail_remote_losses_total{service=\"llm\"}"] == 1);
+  CHECK(counted["chainmail_remote_errors_total{code=\"timed_out\",service=\"llm\"}"] == 1);
+  CHECK(counted["chainmail_remote_duration_seconds_count{service=\"llm\"}"] == 2);
+  CHECK(counted["chainmail_remote_in_flight{service=\"llm\"}"] == 0);
 }

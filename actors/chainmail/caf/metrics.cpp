@@ -93,10 +93,18 @@ constexpr definition definitions[] = {
     {"embedder-retries", type::counter, "1", {"model"}, {}, "Batches sent again."},
     {"embedder-texts", type::counter, "1", {"model"}, {}, "Texts embedded."},
     {"embedder-tokens", type::counter, "1", {"model"}, {}, "Tokens, as replies report."},
+    {"remote-calls", type::counter, "1", {"service"}, {}, "Calls of other nodes' services."},
+    {"remote-errors", type::counter, "1", {"service", "code"}, {},
+        "Calls of other nodes' services that failed."},
+    {"remote-in-flight", type::gauge, "1", {"service"}, {},
+        "Calls of other nodes' services not answered yet."},
+    {"remote-duration", type::histogram, "seconds", {"service"}, call_buckets,
+        "From such a call to its answer or error."},
+    {"remote-losses", type::counter, "1", {"service"}, {}, "Calls that were lost with a node."},
+    {"node-peers", type::gauge, "1", {}, {}, "Other nodes that this one is connected to."},
 };
 
-static_assert(
-    std::size(definitions) == size_t{1} + static_cast<size_t>(metric::embedder_tokens_total));
+static_assert(std::size(definitions) == size_t{1} + static_cast<size_t>(metric::node_peers));
 
 constexpr const char* prefix = "chainmail";
 

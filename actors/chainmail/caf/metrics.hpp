@@ -62,6 +62,12 @@ enum class metric : uint8_t {
   embedder_retries_total,
   embedder_texts_total,
   embedder_tokens_total,
+  remote_calls_total,
+  remote_errors_total,
+  remote_in_flight,
+  remote_duration_seconds,
+  remote_losses_total,
+  node_peers,
 };
 
 /// A metric as a person sees it.

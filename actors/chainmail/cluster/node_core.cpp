@@ -237,6 +237,7 @@ node_core::peer& node_core::welcome(const caf::strong_actor_ptr& from, node_hell
   if (is_new) {
     found->second.handle = caf::actor_cast<node_actor>(from);
     compat::monitor(self_, found->second.handle);
+    peer_count_.set(static_cast<int64_t>(peers_.size()));
   }
   found->second.called = std::move(theirs.name);
   return found->second;
@@ -261,6 +262,7 @@ void node_core::on_down(const caf::actor_addr& gone) {
   auto found = peers_.extract(gone);
   if (!found)
     return;
+  peer_count_.set(static_cast<int64_t>(peers_.size()));
   auto& lost = found.mapped();
   log("lost " + lost.called);
   for (const auto& each : lost.chains) {

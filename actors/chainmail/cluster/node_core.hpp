@@ -1,6 +1,7 @@
 // The actor behind a node. Private to the cluster folder.
 #pragma once
 
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/cluster/node.hpp>
 #include <chainmail/cluster/node_address.hpp>
 #include <chainmail/cluster/service_port.hpp>
@@ -125,6 +126,7 @@ private:
   std::vector<seed> seeds_;
   caf::actor dialer_;
   std::unordered_map<caf::actor_addr, peer> peers_;
+  metrics::gauge peer_count_{self_->system(), metrics::metric::node_peers};
   std::vector<offered> offered_;
   std::vector<watcher> watchers_;
   bool is_closed_ = false;

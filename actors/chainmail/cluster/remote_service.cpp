@@ -3,6 +3,7 @@
 #include <chainmail/caf/any_hub.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/caf/metrics.hpp>
 #include <chainmail/cluster/least_loaded.hpp>
 #include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/remote_service.hpp>
@@ -88,7 +89,11 @@ struct remote_service_state {
   using calls_map = std::unordered_map<uint64_t, call>;
 
   remote_service_state(any_hub* self_ptr, remote_service_options chosen)
-    : self(self_ptr), options(std::move(chosen)), alone_since(self->clock().now()) {}
+    : self(self_ptr),
+      options(std::move(chosen)),
+      counts(self_ptr->system(), metrics::metric::remote_calls_total, options.name),
+      losses(self_ptr->system(), metrics::metric::remote_losses_total, {options.name}),
+      alone_since(self->clock().now()) {}
 
   caf::behavior make_behavior() {
     compat::on_other(
@@ -161,7 +166,7 @@ struct remote_service_state {
     if (options.kind == "rate_limiter")
       last_caller = caf::actor_cast<caf::weak_actor_ptr>(self->current_sender());
     if (auto error = check_message(options.kind, content))
-      return error;
+      return refuse(std::move(error));
     auto now = self->clock().now();
     call next;
     next.is_repeatable = options.is_repeatable && !content.match_element<stream_atom>(0);
@@ -173,12 +178,12 @@ struct remote_service_state {
       next.due.at = now + time_without_deadline;
     }
     if (next.due.has_passed(now))
-      return make_failure(
-          errc::timed_out, "the deadline of the call had passed before it was sent to a node");
+      return refuse(make_failure(
+          errc::timed_out, "the deadline of the call had passed before it was sent to a node"));
     if (waiting.size() >= options.max_waiting)
-      return make_failure(errc::overloaded, "as many calls as may wait for \"" + options.name +
-                                                "\" do (" + std::to_string(waiting.size()) +
-                                                "): try again later");
+      return refuse(make_failure(
+          errc::overloaded, "as many calls as may wait for \"" + options.name + "\" do (" +
+                                std::to_string(waiting.size()) + "): try again later"));
     next.came = now;
     next.request = std::move(content);
     next.caller = self->make_response_promise();
@@ -192,9 +197,16 @@ struct remote_service_state {
       by_root.emplace(next.id.root, number);
     waiting.emplace(-int64_t{next.priority}, number);
     calls.emplace(number, std::move(next));
+    counts.begin();
     while_busy = self;
     dispatch();
     return caf::delegated<caf::message>{};
+  }
+
+  caf::error refuse(caf::error why) {
+    counts.begin();
+    counts.end({}, code_of(why));
+    return why;
   }
 
   /// A limiter tells those who lease of it their shares, and waits until they know. Other nodes have no
@@ -273,6 +285,7 @@ struct remote_service_state {
 
   void lose(uint64_t number, const std::string& node) {
     auto& what = calls.at(number);
+    losses.add();
     what.losses.push_back({node, errc::unavailable, 0, "the node was lost", what.sent - what.came,
         self->clock().now() - what.sent});
     if (what.is_repeatable && what.losses.size() < most_losses)
@@ -292,6 +305,11 @@ struct remote_service_state {
     else
       waiting.erase({-int64_t{what.priority}, number});
     by_root.erase({what.id.root, number});
+    auto took = self->clock().now() - what.came;
+    if (reply.match_elements<caf::error>())
+      counts.end(took, code_of(reply.get_as<caf::error>(0)));
+    else
+      counts.end(took);
     what.caller.deliver(std::move(reply));
     if (calls.empty())
       while_busy = nullptr;
@@ -426,6 +444,8 @@ struct remote_service_state {
 
   any_hub* self;
   remote_service_options options;
+  metrics::calls counts;
+  metrics::counter losses;
   members_map members;
   calls_map calls;
   /// By urgency, then age: those that were on a lost node go first.
