@@ -86,7 +86,7 @@ caf::expected<node_address> parse_address(const std::string& text) {
   node_address result;
   result.host = text.substr(0, colon);
   if (result.host.front() == '[' && result.host.back() == ']')
-    result.host = result.host.substr(1, result.host.size() - 2);
+    result.host = text.substr(1, colon - 2);
   else if (result.host.find(':') != std::string::npos)
     return refuse();
   auto first = text.data() + colon + 1;
