@@ -198,7 +198,7 @@ TEST_CASE("an embedder counts calls, texts and tokens") {
     caf::scoped_actor self{system};
     int64_t used = 0;
     compat::request_within(10s, self.ptr(), embedder, embed_atom_v,
-        std::vector<std::string>{"a b", "c", "d"}, make_context(self.ptr()))
+        embed_request{{"a b", "c", "d"}}, make_context(self.ptr()))
         .receive([&used](const embeddings& rows) { used = rows.usage.total_tokens; },
             [](const caf::error& why) { FAIL(describe(why)); });
     series counted{system};

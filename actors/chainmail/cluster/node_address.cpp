@@ -77,8 +77,9 @@ std::string to_string(const node_address& address) {
 
 caf::expected<node_address> parse_address(const std::string& text) {
   auto refuse = [&text] {
-    return make_failure(errc::invalid_input,
-        "'" + text.substr(0, 200) + "' is no address: write HOST:PORT, such as 10.0.0.1:4700");
+    return make_failure(
+        errc::invalid_input, std::string{"'"}.append(text, 0, 200) +
+                                 "' is no address: write HOST:PORT, such as 10.0.0.1:4700");
   };
   auto colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0)

@@ -38,7 +38,7 @@ caf::expected<std::string> join_documents(const prompt_template& prompt,
 
 caf::expected<std::vector<document>> take_documents(values& from, std::string_view key) {
   auto found = from.find(key);
-  auto name = "'" + std::string{key} + "'";
+  auto name = std::string{"'"}.append(key) + "'";
   if (found == from.end())
     return make_failure(errc::missing_input, "there are no documents under " + name);
   auto* documents = std::get_if<std::vector<document>>(&found->second);
