@@ -66,7 +66,7 @@ TEST_CASE("a failed call has one line, whatever it came through, and a successfu
     auto& system = self->system();
     auto chain = spawn_llm_chain(system, guarded(system, failing(system, "said no")), prompt);
     auto outer = spawn_sequential_chain(system, {chain});
-    auto outcomes = gather(self, outer, {inputs});
+    auto outcomes = gather(self, outer, std::vector<values>{inputs});
     REQUIRE(outcomes);
     CHECK_FALSE(outcomes->front().ok());
     auto fine = guarded(system, spawn_scripted_llm(system, {{"fine", {}, {}}}));
@@ -115,7 +115,7 @@ TEST_CASE("a gather logs the failures of chains that do not") {
           [](cancel_atom, const call_id&) {},
       };
     });
-    REQUIRE(gather(self, own, {inputs}));
+    REQUIRE(gather(self, own, std::vector<values>{inputs}));
   });
   REQUIRE(lines.size() == 1);
   CHECK_THAT(lines[0], ContainsSubstring("actor=gather code=unavailable"));

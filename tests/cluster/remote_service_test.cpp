@@ -1,5 +1,3 @@
-#include "support/metrics_of.hpp"
-
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/remote_service.hpp>
@@ -9,6 +7,7 @@
 
 #include <set>
 #include <support/fake_llm.hpp>
+#include <support/metrics_of.hpp>
 #include <support/odd_error.hpp>
 
 using namespace chainmail;
