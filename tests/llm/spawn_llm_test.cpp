@@ -234,8 +234,26 @@ TEST_CASE("settings that make no sense are refused") {
   settings.base_url = "ftp://host";
   CHECK(settings.apply_to(config) == errc::invalid_input);
   settings = {};
+  settings.completion_price = -1;
+  CHECK(settings.apply_to(config) == errc::invalid_input);
+  settings = {};
   settings.requests_per_minute = uint64_t{1} << 62U;
   CHECK(settings.apply_to(config) == errc::invalid_input);
+}
+
+TEST_CASE("a price is that of the model that is asked, also where none is named") {
+  llm_settings settings;
+  settings.prompt_price = 0.5;
+  settings.completion_price = 1.5;
+  llm_config unnamed;
+  unnamed.endpoint = openai_options{};
+  REQUIRE_FALSE(settings.apply_to(unnamed));
+  CHECK(unnamed.prices.at("").completion == 1.5);
+  settings.model = "small";
+  llm_config named;
+  REQUIRE_FALSE(settings.apply_to(named));
+  CHECK(named.prices.size() == 1);
+  CHECK(named.prices.at("small").prompt == 0.5);
 }
 
 TEST_CASE("settings are options of a program by name") {

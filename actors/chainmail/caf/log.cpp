@@ -18,15 +18,15 @@ namespace chainmail {
 
 namespace {
 
-constexpr const char* component = "chainmail";
+const auto component = compat::view("chainmail");
 
 void write(caf::logger& log, unsigned level, std::string line) {
 #if CAF_MAJOR_VERSION >= 1
   log.legacy_api_log(level, component, std::move(line));
 #else
-  log.log(
-      caf::logger::event{level, __LINE__, component, __func__, __func__, "log.cpp", std::move(line),
-          std::this_thread::get_id(), caf::logger::thread_local_aid(), caf::make_timestamp()});
+  log.log(caf::logger::event{level, __LINE__, component, compat::view(__func__),
+      compat::view(__func__), compat::view("log.cpp"), std::move(line), std::this_thread::get_id(),
+      caf::logger::thread_local_aid(), caf::make_timestamp()});
 #endif
 }
 

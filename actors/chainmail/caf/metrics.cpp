@@ -129,6 +129,11 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+/// CAF's string view takes no pointers when clang compiles it.
+compat::string_view as_view(const char* text) {
+  return compat::view(std::string_view{text});
+}
+
 template <class T>
 registry::span_t<T> as_span(const std::vector<T>& all) {
   return {all.data(), all.size()};
@@ -141,7 +146,7 @@ auto* instance(const definition& what, label_values labels, Family family) {
   std::vector<compat::string_view> names;
   std::vector<std::string> texts;
   for (auto text : labels) {
-    names.push_back(compat::view(what.labels[names.size()]));
+    names.push_back(as_view(what.labels[names.size()]));
     texts.push_back(printable(text));
   }
   std::vector<caf::telemetry::label_view> pairs;
@@ -154,8 +159,8 @@ template <class Number>
 auto* counter_series(caf::actor_system& system, metric which, label_values labels) {
   const auto& what = definition_of(which);
   return instance(what, labels, [&](auto names) {
-    return system.metrics().counter_family<Number>(
-        prefix, what.name, names, what.help, what.unit, is_total(what.kind));
+    return system.metrics().counter_family<Number>(as_view(prefix), as_view(what.name), names,
+        as_view(what.help), as_view(what.unit), is_total(what.kind));
   });
 }
 
@@ -202,8 +207,9 @@ void sum::add(double amount) const {
 histogram::histogram(caf::actor_system& system, metric which, label_values labels) {
   const auto& what = definition_of(which);
   series_ = instance(what, labels, [&](auto names) {
-    return system.metrics().histogram_family<double>(prefix, what.name, names,
-        registry::span_t<double>{what.buckets.data(), what.buckets.size()}, what.help, what.unit);
+    return system.metrics().histogram_family<double>(as_view(prefix), as_view(what.name), names,
+        registry::span_t<double>{what.buckets.data(), what.buckets.size()}, as_view(what.help),
+        as_view(what.unit));
   });
 }
 
@@ -214,7 +220,8 @@ void histogram::observe(caf::timespan took) const {
 gauge::gauge(caf::actor_system& system, metric which, label_values labels) {
   const auto& what = definition_of(which);
   series_ = instance(what, labels, [&](auto names) {
-    return system.metrics().gauge_family<int64_t>(prefix, what.name, names, what.help, what.unit);
+    return system.metrics().gauge_family<int64_t>(
+        as_view(prefix), as_view(what.name), names, as_view(what.help), as_view(what.unit));
   });
 }
 
