@@ -238,9 +238,9 @@ TEST_CASE("an HTTP worker counts exchanges by status, bytes and where their time
     auto one = compat::request_within(10s, self.ptr(), http, fetch_atom_v, request, patient);
     auto two = compat::request_within(10s, self.ptr(), http, fetch_atom_v, request, patient);
     auto late = compat::request_within(10s, self.ptr(), http, fetch_atom_v, request, hurried);
-    one.receive(sized, unexpected);
-    two.receive(sized, unexpected);
-    late.receive([](const http_response&) { FAIL("was answered"); },
+    std::move(one).receive(sized, unexpected);
+    std::move(two).receive(sized, unexpected);
+    std::move(late).receive([](const http_response&) { FAIL("was answered"); },
         [](const caf::error& why) { CHECK(why == errc::timed_out); });
     request.url = endpoint.base_url() + "/nonsense";
     compat::request_within(10s, self.ptr(), http, fetch_atom_v, request, patient)
@@ -277,7 +277,8 @@ TEST_CASE("what an HTTP worker shows as under way is gone when it is killed") {
   while (series{system}["chainmail_http_in_flight"] != 1)
     std::this_thread::yield();
   caf::anon_send_exit(worker, caf::exit_reason::kill);
-  pending.receive([](const http_response&) { FAIL("was answered"); }, [](const caf::error&) {});
+  std::move(pending).receive(
+      [](const http_response&) { FAIL("was answered"); }, [](const caf::error&) {});
   worker = nullptr;
   self->await_all_other_actors_done();
   CHECK(series{system}["chainmail_http_in_flight"] == 0);
