@@ -11,6 +11,7 @@
 #include <caf/event_based_actor.hpp>
 
 #if CAF_MAJOR_VERSION >= 1
+#include <caf/detail/log_level.hpp>
 #include <caf/test/fixture/deterministic.hpp>
 #include <caf/test/reporter.hpp>
 #else
@@ -29,7 +30,10 @@ class virtual_time {
 #if CAF_MAJOR_VERSION >= 1
   /// CAF's fixture wants one of these, where CAF's own test runner would have it.
   struct silent_reporter {
-    silent_reporter() { caf::test::reporter::instance(reporter.get()); }
+    silent_reporter() {
+      reporter->verbosity(CAF_LOG_LEVEL_QUIET);
+      caf::test::reporter::instance(reporter.get());
+    }
     std::unique_ptr<caf::test::reporter> reporter = caf::test::reporter::make_default();
   };
 
