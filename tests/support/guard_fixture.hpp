@@ -30,6 +30,7 @@ struct guard_fixture {
   std::shared_ptr<fake_llm_script> fake = std::make_shared<fake_llm_script>();
   std::shared_ptr<fake_llm_script> second = std::make_shared<fake_llm_script>();
   llm_request request;
+  std::vector<llm_actor> spawned;
   llm_actor guard;
 
   guard_fixture() {
@@ -45,11 +46,14 @@ struct guard_fixture {
       caf::anon_send_exit(guard, caf::exit_reason::user_shutdown);
     time.settle();
     time.advance(std::chrono::hours{1}); // replies that are still on their way
+    for (const auto& llm : spawned)      // and those that never come
+      caf::anon_send_exit(llm, caf::exit_reason::kill);
   }
 
   guard_target target(std::shared_ptr<fake_llm_script> script, std::string name) {
     guard_target result;
     result.llm = spawn_fake_llm(time.system, std::move(script));
+    spawned.push_back(result.llm);
     result.name = std::move(name);
     return result;
   }
