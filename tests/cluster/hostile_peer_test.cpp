@@ -147,8 +147,11 @@ struct hostile_party {
 
   template <class... Ts>
   caf::byte_buffer message(uint64_t to, const Ts&... xs) {
-    return frame(message_type::direct_message, to, std::vector<caf::strong_actor_ptr>{},
-        caf::make_message(xs...));
+    if constexpr (compat::messages_have_stages)
+      return frame(message_type::direct_message, to, std::vector<caf::strong_actor_ptr>{},
+          caf::make_message(xs...));
+    else
+      return frame(message_type::direct_message, to, caf::make_message(xs...));
   }
 
   caf::byte_buffer handshake(const caf::node_id& from) {
