@@ -44,7 +44,8 @@ using llm_actor = caf::typed_actor<
 using http_actor = caf::typed_actor<
     // One request, one response. A response of any status is a result, not an error.
     caf::result<http_response>(fetch_atom, http_request, call_context),
-    // The same, with the body going to the sink as it comes; the answer's body is then empty.
+    // The same, with the body of a 2xx response going to the sink as it comes, in chunks of index 0;
+    // the answer's body is then empty. That of another response is in the answer.
     caf::result<http_response>(stream_atom, http_request, sink_actor, call_context),
     // Aborts the transfer, or takes the call out of the queue.
     caf::result<void>(cancel_atom, call_id), caf::result<http_status>(status_atom)>;
@@ -65,6 +66,24 @@ using rate_limiter_actor = caf::typed_actor<
     caf::result<void>(share_atom, limiter_share),
     // Gives up waiting.
     caf::result<void>(cancel_atom, call_id), caf::result<limiter_status>(status_atom)>;
+
+/// Something that a model can have done: a search, a calculation, a question to a database.
+using tool_actor = caf::typed_actor<
+    // Does it. The arguments are a JSON object that fits the description's schema; the answer, or
+    // the sentence of the error, is told to the model.
+    caf::result<std::string>(call_atom, std::string arguments, call_context),
+    // What the model is told of it.
+    caf::result<tool_description>(describe_atom),
+    // Gives up a call.
+    caf::result<void>(cancel_atom, call_id)>;
+
+/// Hears what an agent does, in order, without the agent waiting for it. The ID is that of the
+/// agent's call.
+using agent_observer_actor = caf::typed_actor<
+    // A tool is called.
+    caf::result<void>(started_atom, call_id, tool_call),
+    // Its call is over.
+    caf::result<void>(finished_atom, call_id, agent_step)>;
 
 /// Keeps answers of LLMs beyond the life of a process.
 using cache_actor = caf::typed_actor<

@@ -60,12 +60,15 @@ struct gather_options {
   uint32_t max_in_flight = 10'000;
   /// Hears about each call as it ends, or nobody does.
   observer_actor observer = {};
+  /// Gets the text of all calls as it comes, each chunk with the ID of its call: call number `i` of a
+  /// gather has the ID context.id.child(i). Without one, the calls are no streams.
+  sink_actor sink = {};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, gather_options& x) {
-  return f.object(x).fields(
-      f.field("max_in_flight", x.max_in_flight), f.field("observer", x.observer));
+  return f.object(x).fields(f.field("max_in_flight", x.max_in_flight),
+      f.field("observer", x.observer), f.field("sink", x.sink));
 }
 
 /// Which call of a gather is over, and how far the gather is.
@@ -83,6 +86,28 @@ template <class Inspector>
 bool inspect(Inspector& f, gather_progress& x) {
   return f.object(x).fields(f.field("id", x.id), f.field("index", x.index), f.field("done", x.done),
       f.field("total", x.total));
+}
+
+/// One tool call of an agent, over.
+struct agent_step {
+  /// Counted from 0: the answers of the model. Calls of one round run at the same time.
+  uint32_t round = 0;
+  /// What the model said before it called.
+  std::string thought = {};
+  tool_call action = {};
+  /// What the model was told: the tool's answer, or what went wrong.
+  std::string observation = {};
+  bool failed = false;
+  /// When the tool was called, counted from the start of the agent's call.
+  caf::timespan started{0};
+  caf::timespan took{0};
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, agent_step& x) {
+  return f.object(x).fields(f.field("round", x.round), f.field("thought", x.thought),
+      f.field("action", x.action), f.field("observation", x.observation),
+      f.field("failed", x.failed), f.field("started", x.started), f.field("took", x.took));
 }
 
 } // namespace chainmail

@@ -113,13 +113,15 @@ struct error_detail {
   std::optional<provider_limits> limits = {};
   /// All of the call, when a guard made several.
   std::vector<attempt> attempts = {};
+  /// Of a stream that broke: what its sink had got of the first completion.
+  std::string text_so_far = {};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, error_detail& x) {
   return f.object(x).fields(f.field("http_status", x.http_status), f.field("endpoint", x.endpoint),
       f.field("retry_after", x.retry_after), f.field("limits", x.limits),
-      f.field("attempts", x.attempts));
+      f.field("attempts", x.attempts), f.field("text_so_far", x.text_so_far));
 }
 
 /// An error with a sentence for a person: what was wrong, where, and what to do.

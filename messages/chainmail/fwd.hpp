@@ -21,6 +21,8 @@ enum class errc : uint8_t;
 // -- values ---------------------------------------------------------------------
 
 struct document;
+struct content_part;
+struct tool_call;
 struct chat_message;
 
 /// One input or output of a chain. A `const char*` becomes text, an `int` a number.
@@ -33,6 +35,7 @@ using values = std::map<std::string, value, std::less<>>;
 // -- LLM and HTTP -----------------------------------------------------------------
 
 struct llm_parameters;
+struct tool_description;
 struct llm_request;
 struct completion;
 struct token_usage;
@@ -65,6 +68,7 @@ struct chain_description;
 struct outcome;
 struct gather_options;
 struct gather_progress;
+struct agent_step;
 
 // -- retrieval and memory -----------------------------------------------------------
 
@@ -114,6 +118,7 @@ struct search_atom;
 struct settle_atom;
 struct share_atom;
 struct spawn_atom;
+struct started_atom;
 struct status_atom;
 struct stream_atom;
 struct turn_atom;

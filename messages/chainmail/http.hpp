@@ -68,12 +68,17 @@ struct http_request {
   std::vector<http_header> headers = {};
   secret_headers secrets = {};
   std::string body = {};
+  /// Of a stream: how long until the first byte of its body, and between two pieces of it, not
+  /// counting the time that the sink takes. Zero for as long as the call's deadline allows.
+  caf::timespan first_byte_timeout{0};
+  caf::timespan idle_timeout{0};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, http_request& x) {
   return f.object(x).fields(f.field("method", x.method), f.field("url", x.url),
-      f.field("headers", x.headers), f.field("secrets", x.secrets), f.field("body", x.body));
+      f.field("headers", x.headers), f.field("secrets", x.secrets), f.field("body", x.body),
+      f.field("first_byte_timeout", x.first_byte_timeout), f.field("idle_timeout", x.idle_timeout));
 }
 
 /// Where the time of one exchange went, each counted from the moment that the worker took it.

@@ -5,6 +5,8 @@
 #include <chainmail/type_ids.hpp>
 #include <chainmail/values.hpp>
 
+#include <caf/timespan.hpp>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -42,6 +44,22 @@ bool inspect(Inspector& f, llm_parameters& x) {
       f.field("extra", x.extra));
 }
 
+/// What a model is told of a tool.
+struct tool_description {
+  /// Letters, digits, '_' and '-', at most 64: what providers take.
+  std::string name = {};
+  /// When to use it, and what it gives.
+  std::string description = {};
+  /// A JSON schema of the object that the arguments are.
+  std::string parameters = R"({"type":"object","properties":{}})";
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, tool_description& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("description", x.description),
+      f.field("parameters", x.parameters));
+}
+
 /// Either prompts or messages, not both.
 struct llm_request {
   /// Texts to complete. A chat model takes one, as the message of a user.
@@ -52,24 +70,34 @@ struct llm_request {
   std::vector<std::string> stop = {};
   /// Over the client's defaults.
   llm_parameters parameters = {};
+  /// What the model may call. With chat endpoints only, as the two below.
+  std::vector<tool_description> tools = {};
+  /// "auto", "none", "required" or a tool's name; empty for the provider's default.
+  std::string tool_choice = {};
+  /// A JSON schema that the answer must fit, as far as the endpoint sees to that; empty for any text.
+  std::string response_schema = {};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, llm_request& x) {
   return f.object(x).fields(f.field("prompts", x.prompts), f.field("messages", x.messages),
-      f.field("stop", x.stop), f.field("parameters", x.parameters));
+      f.field("stop", x.stop), f.field("parameters", x.parameters), f.field("tools", x.tools),
+      f.field("tool_choice", x.tool_choice), f.field("response_schema", x.response_schema));
 }
 
 /// One completion of one prompt.
 struct completion {
   std::string text = {};
-  /// The provider's word: "stop", "length", "content_filter"; empty when it gave none.
+  /// The provider's word: "stop", "length", "content_filter", "tool_calls"; empty when it gave none.
   std::string finish_reason = {};
+  /// What the model wants to have done before it goes on.
+  std::vector<tool_call> tool_calls = {};
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, completion& x) {
-  return f.object(x).fields(f.field("text", x.text), f.field("finish_reason", x.finish_reason));
+  return f.object(x).fields(f.field("text", x.text), f.field("finish_reason", x.finish_reason),
+      f.field("tool_calls", x.tool_calls));
 }
 
 /// Tokens as the provider counted them; zero when it did not say.
@@ -102,6 +130,8 @@ struct llm_result {
   std::string node = {};
   /// Nothing was sent for this call, nor billed: the answer was kept from an earlier one.
   bool is_cached = false;
+  /// Of a stream: until its first text was there, counted from when the client got the call.
+  std::optional<caf::timespan> first_token = {};
 
   /// The first completion's text.
   [[nodiscard]] const std::string& text() const { return completions.front().text; }
@@ -111,7 +141,8 @@ template <class Inspector>
 bool inspect(Inspector& f, llm_result& x) {
   return f.object(x).fields(f.field("completions", x.completions), f.field("usage", x.usage),
       f.field("model", x.model), f.field("limits", x.limits), f.field("attempts", x.attempts),
-      f.field("node", x.node), f.field("is_cached", x.is_cached));
+      f.field("node", x.node), f.field("is_cached", x.is_cached),
+      f.field("first_token", x.first_token));
 }
 
 } // namespace chainmail

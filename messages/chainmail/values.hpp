@@ -29,17 +29,57 @@ bool inspect(Inspector& f, document& x) {
   return f.object(x).fields(f.field("content", x.content), f.field("metadata", x.metadata));
 }
 
+/// A piece of a chat message: text, or an image.
+struct content_part {
+  std::string text = {};
+  /// Where the image is, or the image itself: an http(s) URL, or "data:image/png;base64,...". Empty
+  /// for text.
+  std::string image = {};
+
+  friend auto operator<=>(const content_part&, const content_part&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, content_part& x) {
+  return f.object(x).fields(f.field("text", x.text), f.field("image", x.image));
+}
+
+/// What a model wants to have done: a call of one of the request's tools.
+struct tool_call {
+  /// The provider's, or one made up where it gave none: the answer refers to it.
+  std::string id = {};
+  std::string name = {};
+  /// The JSON text that the model wrote, as it stands: neither complete nor valid for sure.
+  std::string arguments = {};
+
+  friend auto operator<=>(const tool_call&, const tool_call&) = default;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, tool_call& x) {
+  return f.object(x).fields(
+      f.field("id", x.id), f.field("name", x.name), f.field("arguments", x.arguments));
+}
+
 /// One message of a chat. Roles are the provider's words: "system", "user", "assistant", "tool".
 struct chat_message {
   std::string role = {};
   std::string content = {};
+  /// What follows the content, such as images.
+  std::vector<content_part> parts = {};
+  /// Of an assistant's message: what it wants to have done.
+  std::vector<tool_call> tool_calls = {};
+  /// Of a tool's message: which call its content answers.
+  std::string tool_call_id = {};
 
   friend auto operator<=>(const chat_message&, const chat_message&) = default;
 };
 
 template <class Inspector>
 bool inspect(Inspector& f, chat_message& x) {
-  return f.object(x).fields(f.field("role", x.role), f.field("content", x.content));
+  return f.object(x).fields(f.field("role", x.role), f.field("content", x.content),
+      f.field("parts", x.parts), f.field("tool_calls", x.tool_calls),
+      f.field("tool_call_id", x.tool_call_id));
 }
 
 /// The text under `key`, or null when the key is missing or holds something else.

@@ -20,11 +20,13 @@ int64_t words_in(const std::string& text) {
   return std::distance(std::istream_iterator<std::string>{in}, {});
 }
 
-llm_result make_result(const llm_request& request, const std::string& text) {
+llm_result make_result(const llm_request& request, const scripted_reply& reply) {
+  const auto& text = reply.text;
   auto prompts = std::max<size_t>(request.prompts.size(), 1);
   auto copies = prompts * request.parameters.n.value_or(1);
   llm_result result;
-  result.completions.assign(copies, {text, "stop"});
+  result.completions.assign(
+      copies, {text, reply.tool_calls.empty() ? "stop" : "tool_calls", reply.tool_calls});
   for (const auto& prompt : request.prompts)
     result.usage.prompt_tokens += words_in(prompt);
   for (const auto& message : request.messages)
@@ -72,7 +74,7 @@ struct scripted_llm_state {
           context.due.at - now};
     auto caller = self->make_response_promise<llm_result>();
     auto answer = reply.error ? caf::expected<llm_result>{std::move(reply.error)}
-                              : caf::expected<llm_result>{make_result(request, reply.text)};
+                              : caf::expected<llm_result>{make_result(request, reply)};
     if (reply.delay.count() == 0) {
       caller.deliver(std::move(answer));
       return caller;

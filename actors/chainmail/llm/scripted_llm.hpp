@@ -20,6 +20,8 @@ struct scripted_reply {
   /// By the actor's clock, so a test in virtual time need not wait for it. caf::infinite for a reply
   /// that never comes by itself.
   caf::timespan delay{0};
+  /// What the model wants to have done, in every completion.
+  std::vector<tool_call> tool_calls = {};
 };
 
 /// Decides what to answer. Runs inside the actor, one request at a time.
