@@ -13,7 +13,8 @@ caf::expected<conversation> from_messages(const std::vector<chat_message>& messa
   conversation result;
   auto is_open = false; // the last turn waits for its answer
   for (size_t i = 0; i < messages.size(); ++i) {
-    const auto& [role, content] = messages[i];
+    const auto& role = messages[i].role;
+    const auto& content = messages[i].content;
     if (role == "user") {
       result.turns.push_back({content, {}});
       is_open = true;

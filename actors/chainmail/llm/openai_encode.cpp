@@ -67,10 +67,10 @@ public:
   void messages(const std::vector<chat_message>& list) {
     json_.Key("messages");
     json_.StartArray();
-    for (const auto& [role, content] : list) {
+    for (const auto& message : list) {
       json_.StartObject();
-      text("role", role);
-      text("content", content);
+      text("role", message.role);
+      text("content", message.content);
       json_.EndObject();
     }
     json_.EndArray();
