@@ -26,6 +26,7 @@
 #include <chainmail/gather/calls.hpp>
 #include <chainmail/gather/gather.hpp>
 #include <chainmail/http/http.hpp>
+#include <chainmail/json/json_schema.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
 #include <chainmail/llm/guarded.hpp>
