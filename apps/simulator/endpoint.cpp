@@ -65,6 +65,33 @@ std::optional<answer> fault_answer(fault kind) {
   }
 }
 
+/// Which fault stands for one of streams where there is no stream.
+fault without_stream(fault kind) {
+  switch (kind) {
+  case fault::stream_break:
+    return fault::reset;
+  case fault::stream_stall:
+    return fault::hang;
+  case fault::stream_error:
+    return fault::server_error;
+  default:
+    return kind;
+  }
+}
+
+std::string head(unsigned status, bool keep_alive, std::string_view fields) {
+  std::string text;
+  text.reserve(512);
+  text += "HTTP/1.1 ";
+  text += std::to_string(status);
+  text += ' ';
+  text += reason_of(status);
+  text += "\r\nServer: chainmail-simulator\r\nx-chainmail-simulation: true\r\n";
+  text += fields;
+  text += keep_alive ? "" : "Connection: close\r\n";
+  return text;
+}
+
 } // namespace
 
 std::uint64_t& counter_of(stats& counted, const plan& decided) {
@@ -81,26 +108,26 @@ std::uint64_t& counter_of(stats& counted, const plan& decided) {
 }
 
 std::string http_text(const answer& what, bool keep_alive, std::string_view extra_fields) {
-  std::string text;
-  text.reserve(256 + what.body.size());
-  text += "HTTP/1.1 ";
-  text += std::to_string(what.status);
-  text += ' ';
-  text += reason_of(what.status);
-  text += "\r\nServer: chainmail-simulator\r\nx-chainmail-simulation: true\r\n"
-          "Content-Type: application/json\r\nContent-Length: ";
-  text += std::to_string(what.body.size());
-  text += keep_alive ? "\r\n" : "\r\nConnection: close\r\n";
-  text += extra_fields;
-  text += "\r\n";
-  text += what.body;
+  auto text = head(what.status, keep_alive,
+      "Content-Type: application/json\r\nContent-Length: " + std::to_string(what.body.size()) +
+          "\r\n");
+  text.append(extra_fields).append("\r\n").append(what.body);
+  return text;
+}
+
+std::string stream_head(bool keep_alive, std::string_view extra_fields) {
+  auto text = head(200, keep_alive,
+      "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+      "Transfer-Encoding: chunked\r\n");
+  text.append(extra_fields).append("\r\n");
   return text;
 }
 
 endpoint::endpoint(const options& opts)
   : behaviour_(opts),
-    responder_(opts.seed, opts.models),
+    responder_(opts.seed, opts.models, opts.reply_tokens),
     api_key_(opts.api_key),
+    fault_after_(opts.fault_after),
     retry_after_(opts.retry_after),
     retry_after_as_date_(opts.retry_after_as_date),
     outage_(opts.outage),
@@ -124,6 +151,11 @@ plan endpoint::decide(const request_view& request, const stats& counted) {
   }
   std::string fields;
   auto what = answer_for(result, fields, request, where, counted);
+  if (!what.stream && result.kind != without_stream(result.kind)) {
+    result.kind = without_stream(result.kind);
+    if (auto faulty = fault_answer(result.kind))
+      what = std::move(*faulty);
+  }
   bool is_early = what.status / 100 == 4 || result.kind == fault::unavailable ||
                   result.becomes == outcome::outage;
   if (is_post && !is_early)
@@ -135,6 +167,13 @@ plan endpoint::decide(const request_view& request, const stats& counted) {
     fields = takes_post(where) ? "Allow: POST\r\n" : "Allow: GET\r\n";
   if (limits_)
     fields += limits_->fields(request.received);
+  if (what.stream) {
+    result.text = stream_head(result.keep_alive, fields);
+    result.stream = std::move(what.stream);
+    result.pace = behaviour_.next_pace();
+    result.fault_after = fault_after_;
+    return result;
+  }
   result.text = http_text(what, result.keep_alive, fields);
   result.body_size = what.body.size();
   if (request.method == "HEAD") {

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,6 +44,10 @@ struct plan {
   std::string text;       ///< status line, fields and body; meaningless for a hang and a reset
   std::size_t body_size = 0;
   std::chrono::nanoseconds latency{0};
+  /// What follows the text, which has no body then.
+  std::unique_ptr<streamed_reply> stream = {};
+  token_pace pace = {};
+  std::size_t fault_after = 0; ///< tokens
 };
 
 /// Where a request that has its answer is counted.
@@ -50,6 +55,9 @@ std::uint64_t& counter_of(stats& counted, const plan& decided);
 
 /// Status line, fields and body. `extra_fields` are whole lines.
 std::string http_text(const answer& what, bool keep_alive, std::string_view extra_fields = {});
+
+/// The same of a stream of events, whose body comes in chunks.
+std::string stream_head(bool keep_alive, std::string_view extra_fields);
 
 class endpoint {
 public:
@@ -77,6 +85,7 @@ private:
   behaviour behaviour_;
   responder responder_;
   std::string api_key_;
+  std::size_t fault_after_;
   std::chrono::seconds retry_after_;
   bool retry_after_as_date_;
   std::optional<rate_limits> limits_;

@@ -1,17 +1,13 @@
 // The HTTP side of the simulator: connections, faults, latency and counting, on one thread.
 
 #include "endpoint.hpp"
+#include "http_connection.hpp"
+#include "http_streams.hpp"
 #include "simulator.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
@@ -28,95 +24,15 @@ namespace chainmail::simulator {
 
 namespace {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
-using boost::system::error_code;
-using tcp = asio::ip::tcp;
-using steady_clock = std::chrono::steady_clock;
-
-// The concrete executor spares every operation the type erasure of any_io_executor.
-using executor = asio::io_context::executor_type;
-using socket_type = asio::basic_stream_socket<tcp, executor>;
-using acceptor_type = asio::basic_socket_acceptor<tcp, executor>;
-using timer_type =
-    asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_clock>, executor>;
 using parser_type = http::request_parser<http::string_body>;
-template <class T>
-using awaitable = asio::awaitable<T, executor>;
-
-constexpr auto with_error = asio::as_tuple(asio::use_awaitable_t<executor>{});
 
 constexpr std::uint64_t longest_body = std::uint64_t{64} << 20U;
-constexpr auto drip_pause = std::chrono::milliseconds(50);
-constexpr std::size_t drip_piece = 48;
 
 std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
 }
-
-// -- one connection -----------------------------------------------------------
-
-class connection : public std::enable_shared_from_this<connection> {
-public:
-  connection(socket_type accepted, counters& counted)
-    : socket(std::move(accepted)), timer_(socket.get_executor()), counted_(counted) {
-    counted_.change([](stats& s) {
-      ++s.connections_accepted;
-      s.most_connections_open = std::max(s.most_connections_open, ++s.connections_open);
-    });
-  }
-
-  ~connection() {
-    counted_.change([](stats& s) { --s.connections_open; });
-  }
-
-  connection(const connection&) = delete;
-  connection& operator=(const connection&) = delete;
-
-  /// False: the client left before `until`. One that shuts down only its sending half counts as
-  /// gone.
-  awaitable<bool> stays_until(steady_clock::time_point until) {
-    timer_.expires_at(until);
-    is_waiting_ = true;
-    watch();
-    co_await timer_.async_wait(with_error);
-    is_waiting_ = false;
-    co_return !has_left_;
-  }
-
-  socket_type socket;
-  beast::flat_buffer input;          ///< received, not yet parsed
-  steady_clock::time_point received; ///< when the last request was complete
-
-private:
-  /// Readiness while a request waits means that the client left, or sent its next request early;
-  /// after that the watch is off until the next wait. A watch outlives its wait: taking it back
-  /// would cost more than letting the next request trigger it.
-  void watch() {
-    if (std::exchange(is_watched_, true))
-      return;
-    socket.async_wait(socket_type::wait_read, [self = shared_from_this()](error_code error) {
-      self->is_watched_ = false;
-      if (error || !self->is_waiting_)
-        return;
-      char next = 0;
-      self->socket.receive(asio::buffer(&next, 1), socket_type::message_peek, error);
-      if (error == asio::error::would_block)
-        self->watch();
-      else if (error) {
-        self->has_left_ = true;
-        self->timer_.cancel();
-      }
-    });
-  }
-
-  timer_type timer_;
-  counters& counted_;
-  bool is_waiting_ = false;
-  bool is_watched_ = false;
-  bool has_left_ = false;
-};
 
 } // namespace
 
@@ -212,7 +128,7 @@ private:
   awaitable<void> serve(std::shared_ptr<connection> client) {
     try {
       while (auto decided = co_await read_request(*client))
-        if (!co_await carry_out(*client, *decided))
+        if (!co_await carry_out(*client, std::move(*decided)))
           break;
     } catch (const std::exception&) {
       // Out of memory, most likely: this client loses its connection, the others keep theirs.
@@ -297,64 +213,38 @@ private:
 
   /// False: the connection is to be closed.
   awaitable<bool> carry_out(connection& client, plan decided) {
-    begin(decided);
+    count_start(counters_, decided);
     bool waits = decided.kind == fault::hang || decided.latency.count() > 0;
     auto due = decided.kind == fault::hang ? steady_clock::time_point::max()
                                            : client.received + decided.latency;
     if (waits && !co_await client.stays_until(due)) {
-      give_up(decided);
+      count_abort(counters_, decided);
       co_return false;
     }
+    if (decided.stream)
+      co_return co_await send_stream(client, decided, counters_);
     std::string_view text = decided.text;
     if (decided.kind == fault::drip) {
       for (; text.size() > drip_piece; text.remove_prefix(drip_piece)) {
         auto piece = asio::buffer(text.substr(0, drip_piece));
         auto [failed, size] = co_await asio::async_write(client.socket, piece, with_error);
         if (failed || !co_await client.stays_until(steady_clock::now() + drip_pause)) {
-          give_up(decided);
+          count_abort(counters_, decided);
           co_return false;
         }
       }
     }
-    finish(decided);
+    count_end(counters_, decided);
     error_code error;
     if (decided.kind == fault::reset) {
-      client.socket.set_option(socket_type::linger(true, 0), error);
-      co_return false; // closing sends the reset
+      client.reset_on_close();
+      co_return false;
     }
     if (decided.kind == fault::truncated)
       text.remove_suffix(decided.body_size - decided.body_size / 2);
     std::tie(error, std::ignore) =
         co_await asio::async_write(client.socket, asio::buffer(text), with_error);
     co_return !error && decided.keep_alive;
-  }
-
-  // -- counting ---------------------------------------------------------------
-
-  void begin(const plan& decided) {
-    if (decided.is_counted)
-      counters_.change([&decided](stats& s) {
-        ++s.requests;
-        s.distinct_calls += decided.call == call_novelty::first ? 1 : 0;
-        s.repeated_calls += decided.call == call_novelty::repeated ? 1 : 0;
-        s.most_in_flight = std::max(s.most_in_flight, ++s.in_flight);
-      });
-  }
-
-  void finish(const plan& decided) {
-    if (decided.is_counted)
-      counters_.change([&decided](stats& s) {
-        --s.in_flight;
-        ++counter_of(s, decided);
-      });
-  }
-
-  void give_up(const plan& decided) {
-    if (decided.is_counted)
-      counters_.change([](stats& s) {
-        --s.in_flight;
-        ++s.aborted;
-      });
   }
 
   endpoint endpoint_;

@@ -31,6 +31,13 @@ public:
         .add(port, "port,p", "port on 127.0.0.1 (default: any that is free)")
         .add(latency, "latency,l", with_default("median time to an answer, e.g. 1280ms", latency))
         .add(sigma, "sigma", "spread of a log-normal latency (default: none)")
+        .add(token_rate, "token-rate", "tokens a second of a stream (default: all at once)")
+        .add(
+            token_jitter, "token-jitter", "by what share their gaps vary, e.g. 0.2 (default: none)")
+        .add(reply_tokens, "reply-tokens",
+            "length of replies to prompts of no known kind (default: what it takes)")
+        .add(fault_after, "fault-after",
+            with_default("after how many tokens a stream breaks, stalls or errs", fault_after))
         .add(seed, "seed", with_default("seed of names, latencies and faults", seed))
         .add(script, "script", "what the first requests get, e.g. 429,429,ok,reset")
         .add<std::string>("fault", "KIND:RATE for the others, e.g. 429:0.1,reset:0.05")
@@ -53,6 +60,10 @@ public:
   std::uint16_t port = 0;
   caf::timespan latency{0};
   double sigma = 0;
+  std::uint64_t token_rate = 0;
+  double token_jitter = 0;
+  std::uint64_t reply_tokens = 0;
+  std::size_t fault_after = sim::options{}.fault_after;
   std::uint64_t seed = 0;
   std::string script;
   std::string api_key;
@@ -83,6 +94,10 @@ sim::options to_options(const config& cfg, std::string_view faults) {
   result.port = cfg.port;
   result.latency = std::chrono::duration_cast<std::chrono::microseconds>(cfg.latency);
   result.sigma = cfg.sigma;
+  result.token_rate = static_cast<double>(cfg.token_rate);
+  result.token_jitter = cfg.token_jitter;
+  result.reply_tokens = cfg.reply_tokens;
+  result.fault_after = cfg.fault_after;
   result.seed = cfg.seed;
   result.script = sim::parse_script(cfg.script);
   result.fault_rates = sim::parse_fault_rates(faults);

@@ -15,8 +15,8 @@ namespace {
 
 // -- names --------------------------------------------------------------------
 
-constexpr std::array<std::string_view, fault_kinds> names = {
-    "ok", "429", "500", "503", "reset", "hang", "truncated", "invalid_json", "drip"};
+constexpr std::array<std::string_view, fault_kinds> names = {"ok", "429", "500", "503", "reset",
+    "hang", "truncated", "invalid_json", "drip", "break", "stall", "error"};
 
 std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
@@ -162,6 +162,8 @@ behaviour::behaviour(const options& opts)
     median_(opts.latency),
     sigma_(opts.sigma),
     slow_(opts.slow),
+    token_rate_(opts.token_rate),
+    token_jitter_(opts.token_jitter),
     random_(opts.seed) {
   check_rates(rates_);
   if (median_.count() < 0)
@@ -171,6 +173,10 @@ behaviour::behaviour(const options& opts)
   check_slow(slow_);
   if (slow_.share > 0 && median_.count() == 0)
     throw std::invalid_argument("a slow share needs a latency that it can multiply; set one");
+  if (!(token_rate_ >= 0 && token_rate_ <= 1e6))
+    throw std::invalid_argument("the token rate must be from 0 to 1000000 a second");
+  if (!(token_jitter_ >= 0 && token_jitter_ <= 1))
+    throw std::invalid_argument("the token jitter must be from 0 to 1");
   if (opts.outage.from.count() < 0 || opts.outage.until < opts.outage.from)
     throw std::invalid_argument("an outage must not end before it begins, nor begin before 0");
   if (opts.retry_after.count() < 0)
@@ -200,6 +206,25 @@ std::chrono::nanoseconds behaviour::next_latency() {
     factor *= slow_.factor;
   auto drawn = std::min(longest, std::chrono::duration<double, std::nano>(median_) * factor);
   return std::chrono::duration_cast<std::chrono::nanoseconds>(drawn);
+}
+
+token_pace behaviour::next_pace() {
+  // Without a rate or jitter nothing is drawn, so that other draws stay as they are.
+  bool varies = token_rate_ > 0 && token_jitter_ > 0;
+  return {token_rate_, token_jitter_, varies ? random_() : 0};
+}
+
+token_pace::token_pace(double rate, double jitter, std::uint64_t seed)
+  : gap_(rate > 0 ? 1e9 / rate : 0),
+    jitter_(jitter),
+    random_(static_cast<std::minstd_rand::result_type>(seed)) {
+}
+
+std::chrono::nanoseconds token_pace::next_gap() {
+  double factor = 1;
+  if (gap_ > 0 && jitter_ > 0)
+    factor += std::uniform_real_distribution<>{-jitter_, jitter_}(random_);
+  return std::chrono::nanoseconds(std::llround(gap_ * factor));
 }
 
 } // namespace chainmail::simulator

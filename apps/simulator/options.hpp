@@ -24,12 +24,17 @@ enum class fault {
   truncated, ///< the body ends before its Content-Length, then the connection closes
   invalid_json, ///< 200 with half of a JSON text
   drip,         ///< the right answer, a small piece every 50 ms
+  // In the middle of a stream, after `fault_after` tokens. An answer that is no stream gets reset,
+  // hang and 500.
+  stream_break, ///< a TCP reset
+  stream_stall, ///< nothing more, until the client leaves
+  stream_error, ///< an event with an error object, then the end
 };
 
-inline constexpr std::size_t fault_kinds = 9;
+inline constexpr std::size_t fault_kinds = 12;
 
 /// The name users type: "ok", "429", "500", "503", "reset", "hang", "truncated", "invalid_json",
-/// "drip".
+/// "drip", "break", "stall", "error".
 std::string_view to_string(fault kind);
 
 struct fault_rate {
@@ -60,10 +65,18 @@ struct options {
   double sigma = 0;
   /// Which requests are slow is drawn by the seed.
   slow_share slow;
+  /// Of each choice of a stream, per second, from when the first token is due; 0: all at once.
+  double token_rate = 0;
+  /// The gaps between tokens vary by up to this share, up and down, from 0 to 1.
+  double token_jitter = 0;
+  /// How many tokens a reply to a prompt of no known kind has; 0: as few as it takes.
+  std::uint64_t reply_tokens = 0;
   std::uint64_t seed = 0;
   /// What happens to the first POST requests, in order of arrival. Then `fault_rates` decide.
   std::vector<fault> script;
   std::vector<fault_rate> fault_rates;
+  /// How many tokens a stream has sent when its fault comes; of a short stream, all but the last.
+  std::size_t fault_after = 3;
   /// Empty: any key or none is accepted.
   std::string api_key;
   /// Empty: any model is accepted.
@@ -100,6 +113,20 @@ slow_share parse_slow_share(std::string_view text);
 /// @throws std::invalid_argument with a sentence for the user
 outage_time parse_outage(std::string_view text);
 
+/// Draws the gaps between the tokens of one stream.
+class token_pace {
+public:
+  token_pace() = default;
+  token_pace(double rate, double jitter, std::uint64_t seed);
+
+  std::chrono::nanoseconds next_gap();
+
+private:
+  double gap_ = 0; ///< in nanoseconds
+  double jitter_ = 0;
+  std::minstd_rand random_;
+};
+
 /// Draws what happens to each request. Equal options give equal draws.
 class behaviour {
 public:
@@ -108,6 +135,7 @@ public:
 
   fault next_fault();
   std::chrono::nanoseconds next_latency();
+  token_pace next_pace();
 
 private:
   std::vector<fault> script_;
@@ -116,6 +144,8 @@ private:
   std::chrono::nanoseconds median_;
   double sigma_;
   slow_share slow_;
+  double token_rate_;
+  double token_jitter_;
   std::mt19937_64 random_;
 };
 

@@ -4,11 +4,9 @@
 
 #include "brain.hpp"
 #include "embeddings.hpp"
+#include "json_text.hpp"
 #include "names.hpp"
-#include "requests.hpp"
-
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
+#include "openai_wire.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -16,31 +14,6 @@
 namespace chainmail::simulator {
 
 namespace {
-
-using writer = rapidjson::Writer<rapidjson::StringBuffer>;
-
-void put(writer& json, std::string_view text) {
-  json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-}
-
-void put(writer& json, const char* key, std::string_view text) {
-  json.Key(key);
-  put(json, text);
-}
-
-void put_null(writer& json, const char* key) {
-  json.Key(key);
-  json.Null();
-}
-
-void put(writer& json, const char* key, std::uint64_t number) {
-  json.Key(key);
-  json.Uint64(number);
-}
-
-std::string text_of(const rapidjson::StringBuffer& buffer) {
-  return {buffer.GetString(), buffer.GetSize()};
-}
 
 // -- texts --------------------------------------------------------------------
 
@@ -63,6 +36,18 @@ std::string echo(std::string_view prompt) {
     excerpt.remove_suffix(1);
   return "This is a simulated reply (no model was asked). You wrote: \"" + std::string(excerpt) +
          (is_whole ? "\"" : "...\"");
+}
+
+/// Goes on, or ends early, until it has that many tokens.
+std::string prolonged(std::string text, std::uint64_t tokens) {
+  constexpr std::string_view more = " This sentence is simulated, too, and only makes it longer.";
+  if (tokens == 0)
+    return text;
+  auto size = static_cast<std::size_t>(tokens) * 4;
+  while (text.size() < size)
+    text += more;
+  text.resize(utf8_prefix(text, size).size());
+  return text;
 }
 
 struct finished_text {
@@ -89,20 +74,14 @@ answer to_answer(const refusal& refused) {
       refused.status, refused.message, "invalid_request_error", refused.param, refused.code);
 }
 
-void put_head(writer& json, std::string_view id, std::string_view object, std::string_view model) {
-  put(json, "id", id);
-  put(json, "object", object);
-  put(json, "created", static_cast<std::uint64_t>(std::time(nullptr)));
-  put(json, "model", "simulated-" + std::string(model));
-}
-
-void put_usage(writer& json, std::uint64_t prompt, std::uint64_t completion) {
-  json.Key("usage");
-  json.StartObject();
-  put(json, "prompt_tokens", prompt);
-  put(json, "completion_tokens", completion);
-  put(json, "total_tokens", prompt + completion);
-  json.EndObject();
+answer to_answer(reply what, const generation& request, bool is_chat) {
+  answer result{.tokens = what.prompt_tokens + what.completion_tokens};
+  if (request.stream)
+    result.stream = openai_stream(
+        std::move(what), {.is_chat = is_chat, .include_usage = request.include_usage});
+  else
+    result.body = is_chat ? chat_json(what) : completion_json(what);
+  return result;
 }
 
 } // namespace
@@ -110,7 +89,7 @@ void put_usage(writer& json, std::uint64_t prompt, std::uint64_t completion) {
 answer error_answer(unsigned status, std::string_view message, std::string_view type,
     std::string_view param, std::string_view code) {
   rapidjson::StringBuffer buffer;
-  writer json(buffer);
+  json_writer json(buffer);
   json.StartObject();
   json.Key("error");
   json.StartObject();
@@ -121,10 +100,6 @@ answer error_answer(unsigned status, std::string_view message, std::string_view 
   json.EndObject();
   json.EndObject();
   return {status, text_of(buffer)};
-}
-
-std::uint64_t estimated_tokens(std::string_view text) {
-  return (text.size() + 3) / 4;
 }
 
 // -- routes -------------------------------------------------------------------
@@ -159,41 +134,21 @@ route find_route(std::string_view target) {
 
 // -- responder ----------------------------------------------------------------
 
-responder::responder(std::uint64_t seed, std::vector<std::string> models)
-  : seed_(seed), models_(std::move(models)) {
+responder::responder(std::uint64_t seed, std::vector<std::string> models, std::uint64_t long_reply)
+  : seed_(seed), models_(std::move(models)), long_reply_(long_reply) {
 }
 
 answer responder::complete(std::string_view json, std::string_view deployment) try {
   auto request = read_completion(json, deployment);
   check_model(request.model);
-  rapidjson::StringBuffer buffer;
-  writer out(buffer);
-  out.StartObject();
-  put_head(out, next_id("cmpl-"), "text_completion", request.model);
-  out.Key("choices");
-  out.StartArray();
-  std::uint64_t index = 0;
-  std::uint64_t tokens = 0;
+  std::vector<std::string> texts;
   for (const auto& prompt : request.prompts) {
     auto thought = think(prompt);
-    for (std::size_t i = 0; i < request.n; ++i) {
-      // The completion models of old began their answers with an empty line.
-      auto whole = "\n\n" + (thought ? *thought : invent_reply(prompt));
-      auto [text, reason] = finish(whole, request);
-      tokens += estimated_tokens(text);
-      out.StartObject();
-      put(out, "text", text);
-      put(out, "index", index++);
-      put_null(out, "logprobs");
-      put(out, "finish_reason", reason);
-      out.EndObject();
-    }
+    // The completion models of old began their answers with an empty line.
+    for (std::size_t i = 0; i < request.n; ++i)
+      texts.push_back("\n\n" + (thought ? *thought : invent_reply(prompt)));
   }
-  out.EndArray();
-  auto prompt_tokens = std::uint64_t{(request.prompt_bytes + 3) / 4};
-  put_usage(out, prompt_tokens, tokens);
-  out.EndObject();
-  return {200, text_of(buffer), prompt_tokens + tokens};
+  return to_answer(finish_reply("cmpl-", request, texts), request, false);
 } catch (const refusal& refused) {
   return to_answer(refused);
 }
@@ -201,37 +156,14 @@ answer responder::complete(std::string_view json, std::string_view deployment) t
 answer responder::chat(std::string_view json, std::string_view deployment) try {
   auto request = read_chat(json, deployment);
   check_model(request.model);
-  rapidjson::StringBuffer buffer;
-  writer out(buffer);
-  out.StartObject();
-  put_head(out, next_id("chatcmpl-"), "chat.completion", request.model);
-  out.Key("choices");
-  out.StartArray();
-  std::uint64_t tokens = 0;
   const auto& prompt = request.prompts.front();
   auto thought = think(prompt);
   if (!thought && !request.history.empty() && !brand_name(prompt, seed_, 0))
     thought = recall(prompt, request.history);
-  for (std::size_t i = 0; i < request.n; ++i) {
-    auto whole = thought ? *thought : invent_reply(prompt);
-    auto [text, reason] = finish(whole, request);
-    tokens += estimated_tokens(text);
-    out.StartObject();
-    put(out, "index", std::uint64_t{i});
-    out.Key("message");
-    out.StartObject();
-    put(out, "role", "assistant");
-    put(out, "content", text);
-    out.EndObject();
-    put_null(out, "logprobs");
-    put(out, "finish_reason", reason);
-    out.EndObject();
-  }
-  out.EndArray();
-  auto prompt_tokens = std::uint64_t{(request.prompt_bytes + 3) / 4};
-  put_usage(out, prompt_tokens, tokens);
-  out.EndObject();
-  return {200, text_of(buffer), prompt_tokens + tokens};
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < request.n; ++i)
+    texts.push_back(thought ? *thought : invent_reply(prompt));
+  return to_answer(finish_reply("chatcmpl-", request, texts), request, true);
 } catch (const refusal& refused) {
   return to_answer(refused);
 }
@@ -240,7 +172,7 @@ answer responder::embed_inputs(std::string_view json, std::string_view deploymen
   auto request = read_embeddings(json, deployment);
   check_model(request.model);
   rapidjson::StringBuffer buffer;
-  writer out(buffer);
+  json_writer out(buffer);
   out.StartObject();
   put(out, "object", "list");
   out.Key("data");
@@ -276,7 +208,7 @@ answer responder::embed_inputs(std::string_view json, std::string_view deploymen
 
 answer responder::list_models() const {
   rapidjson::StringBuffer buffer;
-  writer json(buffer);
+  json_writer json(buffer);
   json.StartObject();
   put(json, "object", "list");
   json.Key("data");
@@ -310,7 +242,21 @@ void responder::check_model(const std::string& model) const {
 
 std::string responder::invent_reply(std::string_view prompt) {
   auto name = brand_name(prompt, seed_, replies_++);
-  return name ? std::move(*name) : echo(prompt);
+  return name ? std::move(*name) : prolonged(echo(prompt), long_reply_);
+}
+
+reply responder::finish_reply(
+    std::string_view id_prefix, const generation& request, const std::vector<std::string>& texts) {
+  reply result{.id = next_id(id_prefix),
+      .model = "simulated-" + request.model,
+      .created = static_cast<std::uint64_t>(std::time(nullptr)),
+      .prompt_tokens = (request.prompt_bytes + 3) / 4};
+  for (const auto& whole : texts) {
+    auto [text, reason] = finish(whole, request);
+    result.completion_tokens += estimated_tokens(text);
+    result.choices.push_back({.text = std::string(text), .reason = reason});
+  }
+  return result;
 }
 
 std::string responder::next_id(std::string_view prefix) {

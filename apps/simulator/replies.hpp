@@ -2,19 +2,24 @@
 
 #pragma once
 
-#include <cstddef>
+#include "reply.hpp"
+#include "requests.hpp"
+#include "streamed_reply.hpp"
+
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace chainmail::simulator {
 
-/// A status and a JSON body.
+/// A status, and a JSON body or a stream of events in its place.
 struct answer {
   unsigned status = 200;
-  std::string body;
+  std::string body = {};
   std::uint64_t tokens = 0; ///< the total of its usage
+  std::unique_ptr<streamed_reply> stream = {};
 };
 
 /// OpenAI's error shape. An empty `param` or `code` becomes null.
@@ -33,15 +38,14 @@ struct route {
 /// `target` is a request's path with its query, which is ignored.
 route find_route(std::string_view target);
 
-/// About 4 bytes of UTF-8 per token: the rule of thumb for English, not a tokenizer.
-std::uint64_t estimated_tokens(std::string_view text);
-
 /// Stands where a model would. Names that it invents vary with the seed, the prompt and the number of
 /// replies given so far; everything else about the replies follows from the request.
 class responder {
 public:
-  /// An empty `models` accepts any model.
-  explicit responder(std::uint64_t seed = 0, std::vector<std::string> models = {});
+  /// An empty `models` accepts any model. `long_reply` is how many tokens a reply to a prompt of no
+  /// known kind has; 0: as many as it takes to say so.
+  explicit responder(
+      std::uint64_t seed = 0, std::vector<std::string> models = {}, std::uint64_t long_reply = 0);
 
   answer complete(std::string_view json, std::string_view deployment = {});
   answer chat(std::string_view json, std::string_view deployment = {});
@@ -51,10 +55,14 @@ public:
 private:
   void check_model(const std::string& model) const;
   std::string invent_reply(std::string_view prompt);
+  /// Takes the reply's choices from their whole texts.
+  reply finish_reply(
+      std::string_view id_prefix, const generation& request, const std::vector<std::string>& texts);
   std::string next_id(std::string_view prefix);
 
   std::uint64_t seed_;
   std::vector<std::string> models_;
+  std::uint64_t long_reply_;
   std::uint64_t replies_ = 0;
   std::uint64_t answers_ = 0;
 };

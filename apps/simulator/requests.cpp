@@ -103,6 +103,16 @@ void check_number(const Value& root, const char* key) {
     refuse(key, "a number");
 }
 
+/// False when it is not there.
+bool boolean(const Value& root, const char* key) {
+  const Value* value = find(root, key);
+  if (value == nullptr)
+    return false;
+  if (!value->IsBool())
+    refuse(key, "a boolean");
+  return value->GetBool();
+}
+
 /// A string or an array of strings.
 std::vector<std::string> strings(
     const Value& value, const char* key, std::size_t most, std::string_view wanted) {
@@ -137,11 +147,11 @@ std::string read_model(const Value& root, std::string_view deployment) {
 generation read_common(const Value& root, std::string_view deployment) {
   generation result;
   result.model = read_model(root, deployment);
-  if (const Value* stream = find(root, "stream"); stream != nullptr) {
-    if (!stream->IsBool())
-      refuse("stream", "a boolean");
-    if (stream->GetBool())
-      throw refusal{.message = "the simulator does not stream yet", .param = "stream"};
+  result.stream = boolean(root, "stream");
+  if (const Value* wanted = find(root, "stream_options"); wanted != nullptr) {
+    if (!wanted->IsObject() || !result.stream)
+      refuse("stream_options", "an object, and only there with 'stream': true");
+    result.include_usage = boolean(*wanted, "include_usage");
   }
   result.n = static_cast<std::size_t>(whole_number(root, "n", 1, 128).value_or(1));
   result.max_tokens = whole_number(root, "max_tokens", 1, unlimited);

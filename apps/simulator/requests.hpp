@@ -34,6 +34,8 @@ struct generation {
   std::size_t n = 1;
   std::optional<std::uint64_t> max_tokens;
   std::vector<std::string> stop;
+  bool stream = false;
+  bool include_usage = false; ///< at a stream's end
 };
 
 /// A `deployment` replaces the model, as in Azure's paths.

@@ -31,6 +31,13 @@ std::string to_json(const stats& counted) {
   number("most_in_flight", counted.most_in_flight);
   number("distinct_calls", counted.distinct_calls);
   number("repeated_calls", counted.repeated_calls);
+  number("streams", counted.streams);
+  number("streams_open", counted.streams_open);
+  number("most_streams_open", counted.most_streams_open);
+  number("tokens_streamed", counted.tokens_streamed);
+  number("streams_closed_early", counted.streams_closed_early);
+  number("last_closed_early_at", counted.last_closed_early_at);
+  number("last_closed_early_after", counted.last_closed_early_after);
   number("connections_accepted", counted.connections_accepted);
   number("connections_open", counted.connections_open);
   number("most_connections_open", counted.most_connections_open);

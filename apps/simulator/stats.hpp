@@ -30,6 +30,13 @@ struct stats {
   /// counted here, nor as repeated.
   std::uint64_t distinct_calls = 0;
   std::uint64_t repeated_calls = 0; ///< requests whose Idempotency-Key an earlier one had
+  std::uint64_t streams = 0;        ///< begun to be sent
+  std::uint64_t streams_open = 0;
+  std::uint64_t most_streams_open = 0;
+  std::uint64_t tokens_streamed = 0;         ///< n choices count as one
+  std::uint64_t streams_closed_early = 0;    ///< by the client; among `aborted`
+  std::uint64_t last_closed_early_at = 0;    ///< when it was noticed, in ms of Unix time
+  std::uint64_t last_closed_early_after = 0; ///< tokens
   std::uint64_t connections_accepted = 0;
   std::uint64_t connections_open = 0;
   std::uint64_t most_connections_open = 0;

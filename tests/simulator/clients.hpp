@@ -120,8 +120,9 @@ public:
             static_cast<ssize_t>(text.size()));
   }
 
-  void send_post(const std::string& body, const std::string& fields = {}) {
-    send("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n" + fields +
+  void send_post(const std::string& body, const std::string& fields = {},
+      const std::string& path = "/v1/completions") {
+    send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\n" + fields +
          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   }
 
