@@ -50,11 +50,11 @@ struct reader {
     seen[index] = true;
     auto& out = into[index];
     out.finish_reason = text_member(json, "finish_reason");
-    auto error = call.api == openai_api::chat ? chat_text(json, place, out.text)
+    auto error = call.api == openai_api::chat ? chat_message(json, place, out)
                                               : completion_text(json, place, out.text);
     if (error)
       return error;
-    if (out.text.empty() && out.finish_reason == "content_filter")
+    if (out.text.empty() && out.tool_calls.empty() && out.finish_reason == "content_filter")
       return reply.failure(errc::content_filtered,
           "the provider's content filter withheld the answer (" + endpoint + ")");
     return {};
@@ -69,22 +69,65 @@ struct reader {
     return {};
   }
 
-  caf::error chat_text(const json_value& json, const std::string& place, std::string& out) const {
+  caf::error chat_message(const json_value& json, const std::string& place, completion& out) const {
     auto* message = member(json, "message");
     if (message == nullptr || !message->IsObject())
       return reply.malformed("'" + place + ".message' is missing or is no object");
+    if (auto* calls = member(*message, "tool_calls"))
+      if (auto error = tool_calls(*calls, place + ".message.tool_calls", out.tool_calls))
+        return error;
     auto* content = member(*message, "content");
-    if (content == nullptr) {
-      if (auto refusal = text_member(*message, "refusal"); !refusal.empty())
-        return reply.failure(
-            errc::content_filtered, "the model refused to answer: " + reply.harmless(refusal));
-      if (!message->HasMember("content") && !message->HasMember("tool_calls"))
-        return reply.malformed("'" + place + ".message.content' is missing");
+    if (content != nullptr)
+      return content_text(*content, place + ".message.content", out.text);
+    if (!out.tool_calls.empty())
+      return {};
+    if (auto refusal = text_member(*message, "refusal"); !refusal.empty())
+      return reply.failure(
+          errc::content_filtered, "the model refused to answer: " + reply.harmless(refusal));
+    if (!message->HasMember("content") && !message->HasMember("tool_calls"))
+      return reply.malformed("'" + place + ".message.content' is missing");
+    return {};
+  }
+
+  /// Text; some servers make an array of parts of it.
+  caf::error content_text(
+      const json_value& json, const std::string& place, std::string& out) const {
+    if (json.IsString()) {
+      out = view(json);
       return {};
     }
-    if (!content->IsString())
-      return reply.malformed("'" + place + ".message.content' is no text");
-    out = view(*content);
+    auto are_parts = json.IsArray() && !json.Empty();
+    for (rapidjson::SizeType i = 0; are_parts && i < json.Size(); ++i) {
+      are_parts = json[i].IsObject();
+      out += text_member(json[i], "text");
+    }
+    return are_parts ? caf::error{} : reply.malformed("'" + place + "' is no text");
+  }
+
+  caf::error tool_calls(
+      const json_value& json, const std::string& place, std::vector<tool_call>& out) const {
+    if (!json.IsArray())
+      return reply.malformed("'" + place + "' is no array");
+    for (rapidjson::SizeType i = 0; i < json.Size(); ++i) {
+      auto* function = member(json[i], "function");
+      auto name = function == nullptr ? std::string_view{} : text_member(*function, "name");
+      if (name.empty())
+        return reply.malformed("'" + place + "[" + std::to_string(i) + "]' names no function");
+      auto& wanted = out.emplace_back();
+      wanted.name = name;
+      wanted.id = text_member(json[i], "id");
+      if (wanted.id.empty())
+        wanted.id = "call_" + std::to_string(i);
+      // Some servers send the object, not its text.
+      auto* arguments = member(*function, "arguments");
+      if (arguments == nullptr)
+        continue;
+      auto text = arguments->IsString() ? std::optional{std::string{view(*arguments)}}
+                                        : json_text(*arguments);
+      if (!text)
+        return reply.malformed("the arguments in '" + place + "' nest too deep");
+      wanted.arguments = std::move(*text);
+    }
     return {};
   }
 };

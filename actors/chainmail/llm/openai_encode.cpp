@@ -1,11 +1,10 @@
 // Writing OpenAI requests.
 #include <chainmail/errors.hpp>
+#include <chainmail/json/strict_schema.hpp>
 #include <chainmail/llm/openai_codec.hpp>
+#include <chainmail/llm/request_writer.hpp>
 
 #include <caf/expected.hpp>
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <array>
@@ -15,111 +14,113 @@ namespace chainmail {
 
 namespace {
 
-using json_writer = rapidjson::Writer<rapidjson::StringBuffer, rapidjson::UTF8<>, rapidjson::UTF8<>,
-    rapidjson::CrtAllocator, rapidjson::kWriteValidateEncodingFlag>;
-
-/// Fields that have a place of their own in llm_request, and "stream", which changes the response.
-constexpr std::array<std::string_view, 14> reserved = {"model", "prompt", "messages", "temperature",
+/// Fields that have a place of their own, and "stream", which changes the response.
+constexpr std::array<std::string_view, 16> reserved = {"model", "prompt", "messages", "temperature",
     "max_tokens", "top_p", "frequency_penalty", "presence_penalty", "n", "best_of", "seed", "user",
-    "stop", "stream"};
+    "stop", "stream", "tools", "tool_choice"};
 
-/// Writes an object and remembers the first thing that could not be written.
-class request_writer {
-public:
-  request_writer() { json_.StartObject(); }
+// -- messages ---------------------------------------------------------------------------
 
-  void text(const char* field, std::string_view what) {
-    json_.Key(field);
-    string(field, what);
+void write_text_part(request_writer& out, std::string_view text) {
+  out.begin_object();
+  out.text("type", "text");
+  out.text("text", text);
+  out.end_object();
+}
+
+void write_content(request_writer& out, const chat_message& message) {
+  if (message.parts.empty()) {
+    if (message.content.empty() && !message.tool_calls.empty())
+      return out.null("content");
+    return out.text("content", message.content);
   }
-
-  void texts(const char* field, const std::vector<std::string>& list) {
-    json_.Key(field);
-    json_.StartArray();
-    for (const auto& what : list)
-      string(field, what);
-    json_.EndArray();
-  }
-
-  void number(const char* field, double x) {
-    json_.Key(field);
-    if (!json_.Double(x))
-      fail(field, "is not a finite number");
-  }
-
-  void integer(const char* field, int64_t x) {
-    json_.Key(field);
-    json_.Int64(x);
-  }
-
-  template <class T>
-  void optional(const char* field, const std::optional<T>& x) {
-    if (!x)
-      return;
-    if constexpr (std::is_same_v<T, double>)
-      number(field, *x);
-    else if constexpr (std::is_same_v<T, std::string>)
-      text(field, *x);
-    else
-      integer(field, static_cast<int64_t>(*x));
-  }
-
-  void messages(const std::vector<chat_message>& list) {
-    json_.Key("messages");
-    json_.StartArray();
-    for (const auto& message : list) {
-      json_.StartObject();
-      text("role", message.role);
-      text("content", message.content);
-      json_.EndObject();
+  out.begin_array("content");
+  if (!message.content.empty())
+    write_text_part(out, message.content);
+  for (const auto& part : message.parts) {
+    if (part.image.empty()) {
+      write_text_part(out, part.text);
+      continue;
     }
-    json_.EndArray();
+    out.begin_object();
+    out.text("type", "image_url");
+    out.begin_object("image_url");
+    out.text("url", part.image);
+    out.end_object();
+    out.end_object();
   }
+  out.end_array();
+}
 
-  void raw(const std::string& field, const std::string& json) {
-    rapidjson::Document parsed;
-    parsed.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(
-        json.data(), json.size());
-    if (parsed.HasParseError())
-      return fail(field.c_str(), "is not valid JSON");
-    if (std::find(reserved.begin(), reserved.end(), field) != reserved.end())
-      return fail(
-          field.c_str(), "cannot be passed as an extra field; llm_parameters has its place");
-    string_key(field);
-    json_.RawValue(json.data(), json.size(), parsed.GetType());
+void write_tool_calls(request_writer& out, const std::vector<tool_call>& calls) {
+  out.begin_array("tool_calls");
+  for (const auto& call : calls) {
+    out.begin_object();
+    out.text("id", call.id);
+    out.text("type", "function");
+    out.begin_object("function");
+    out.text("name", call.name);
+    out.text("arguments", call.arguments.empty() ? "{}" : std::string_view{call.arguments});
+    out.end_object();
+    out.end_object();
   }
+  out.end_array();
+}
 
-  caf::expected<std::string> finish() {
-    json_.EndObject();
-    if (!problem_.empty())
-      return make_failure(errc::invalid_input, problem_);
-    return std::string{buffer_.GetString(), buffer_.GetSize()};
+void write_messages(request_writer& out, const std::vector<chat_message>& messages) {
+  out.begin_array("messages");
+  for (const auto& message : messages) {
+    out.begin_object();
+    out.text("role", message.role);
+    write_content(out, message);
+    if (!message.tool_calls.empty())
+      write_tool_calls(out, message.tool_calls);
+    if (!message.tool_call_id.empty())
+      out.text("tool_call_id", message.tool_call_id);
+    out.end_object();
   }
+  out.end_array();
+}
 
-private:
-  void string(const char* field, std::string_view what) {
-    if (!json_.String(what.data(), static_cast<rapidjson::SizeType>(what.size())))
-      fail(field, "holds text that is not valid UTF-8");
+// -- tools and schemas ------------------------------------------------------------------
+
+void write_tools(request_writer& out, const llm_request& request) {
+  out.begin_array("tools");
+  for (size_t i = 0; i < request.tools.size(); ++i) {
+    const auto& tool = request.tools[i];
+    out.begin_object();
+    out.text("type", "function");
+    out.begin_object("function");
+    out.text("name", tool.name);
+    if (!tool.description.empty())
+      out.text("description", tool.description);
+    out.object_text("parameters", tool.parameters, "tools[" + std::to_string(i) + "].parameters");
+    out.end_object();
+    out.end_object();
   }
-
-  void string_key(const std::string& field) {
-    if (!json_.Key(field.data(), static_cast<rapidjson::SizeType>(field.size())))
-      fail("extra", "holds a field name that is not valid UTF-8");
+  out.end_array();
+  const auto& choice = request.tool_choice;
+  if (choice == "auto" || choice == "none" || choice == "required") {
+    out.text("tool_choice", choice);
+  } else if (!choice.empty()) {
+    out.begin_object("tool_choice");
+    out.text("type", "function");
+    out.begin_object("function");
+    out.text("name", choice);
+    out.end_object();
+    out.end_object();
   }
+}
 
-  void fail(const char* field, const char* what) {
-    if (problem_.empty())
-      problem_ = std::string{"the request's field '"} + field + "' " + what;
-  }
-
-  rapidjson::StringBuffer buffer_;
-  json_writer json_{buffer_};
-  std::string problem_;
-};
-
-template <class T>
-const std::optional<T>& either(const std::optional<T>& first, const std::optional<T>& second) {
-  return first ? first : second;
+void write_response_format(request_writer& out, const std::string& schema) {
+  out.begin_object("response_format");
+  out.text("type", "json_schema");
+  out.begin_object("json_schema");
+  out.text("name", "answer");
+  out.boolean("strict", is_strict_schema(schema));
+  out.object_text("schema", schema, "response_schema");
+  out.end_object();
+  out.end_object();
 }
 
 void write_parameters(
@@ -140,11 +141,7 @@ void write_parameters(
   out.optional("n", either(mine.n, theirs.n));
   out.optional("seed", either(mine.seed, theirs.seed));
   out.optional("user", either(mine.user, theirs.user));
-  for (const auto& [field, json] : mine.extra)
-    out.raw(field, json);
-  for (const auto& [field, json] : theirs.extra)
-    if (!mine.extra.contains(field))
-      out.raw(field, json);
+  out.extra(mine, theirs, reserved);
 }
 
 openai_api api_of(const llm_request& request, const openai_options& options) {
@@ -167,6 +164,12 @@ caf::expected<openai_call> encode(const llm_request& request, const openai_optio
   call.api = api_of(request, options);
   if (call.api == openai_api::chat && request.prompts.size() > 1)
     return invalid("a chat model takes one prompt a request; gather several requests instead");
+  if (call.api == openai_api::completions &&
+      !(request.tools.empty() && request.tool_choice.empty() && request.response_schema.empty()))
+    return invalid("tools and a response schema need a chat endpoint: send messages, or set "
+                   "openai_options::api to openai_api::chat");
+  if (auto error = check_chat(request))
+    return error;
   auto n = either(request.parameters.n, options.defaults.n).value_or(1);
   if (n == 0)
     return invalid("the request's field 'n' must be at least 1");
@@ -176,12 +179,16 @@ caf::expected<openai_call> encode(const llm_request& request, const openai_optio
   if (call.api == openai_api::completions)
     out.texts("prompt", request.prompts);
   else if (!request.messages.empty())
-    out.messages(request.messages);
+    write_messages(out, request.messages);
   else
-    out.messages({{"user", request.prompts.front()}});
+    write_messages(out, {{"user", request.prompts.front()}});
   write_parameters(out, request.parameters, options.defaults, call.api);
   if (!request.stop.empty())
     out.texts("stop", request.stop);
+  if (!request.tools.empty())
+    write_tools(out, request);
+  if (!request.response_schema.empty())
+    write_response_format(out, request.response_schema);
   auto body = out.finish();
   if (!body)
     return std::move(body.error());

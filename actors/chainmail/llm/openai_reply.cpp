@@ -5,7 +5,10 @@
 #include <chainmail/llm/openai_reply.hpp>
 
 #include <rapidjson/error/en.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace chainmail {
@@ -14,6 +17,16 @@ namespace {
 
 std::string_view without_query(std::string_view url) {
   return url.substr(0, url.find_first_of("?#"));
+}
+
+bool nests_deeper(const json_value& x, size_t levels) {
+  auto is_deep = [&](const json_value& part) {
+    return (part.IsArray() || part.IsObject()) && (levels == 0 || nests_deeper(part, levels - 1));
+  };
+  if (x.IsArray())
+    return std::any_of(x.Begin(), x.End(), is_deep);
+  return x.IsObject() && std::any_of(x.MemberBegin(), x.MemberEnd(),
+                             [&](const auto& part) { return is_deep(part.value); });
 }
 
 } // namespace
@@ -28,6 +41,16 @@ const json_value* member(const json_value& object, const char* name) {
 std::string_view text_member(const json_value& object, const char* name) {
   auto* found = member(object, name);
   return found != nullptr && found->IsString() ? view(*found) : std::string_view{};
+}
+
+std::optional<std::string> json_text(const json_value& x) {
+  constexpr size_t deepest = 128;
+  if (nests_deeper(x, deepest))
+    return std::nullopt;
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> writer{buffer};
+  x.Accept(writer);
+  return std::string{buffer.GetString(), buffer.GetSize()};
 }
 
 openai_reply::openai_reply(

@@ -9,6 +9,7 @@
 #include <caf/error.hpp>
 #include <rapidjson/document.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,9 @@ const json_value* member(const json_value& object, const char* name);
 
 /// Empty for a member that is no text.
 std::string_view text_member(const json_value& object, const char* name);
+
+/// The value as JSON; nothing for one that nests deeper than 128.
+std::optional<std::string> json_text(const json_value& x);
 
 /// A response that is being read. The options' key and extra headers stand in none of its errors,
 /// even if the server repeats them.

@@ -126,7 +126,7 @@ struct sqlite_cache_state {
   // -- format -----------------------------------------------------------------------------
 
   /// Of the bytes behind it. A row of another one is as good as none.
-  static constexpr char format = 2;
+  static constexpr char format = 3;
 
   std::string write(llm_result& answer) {
     answer.attempts = {};

@@ -62,6 +62,33 @@ TEST_CASE("requests that differ in anything have different keys") {
       [](llm_request& x) {
         x.messages = {{"usera", ""}};
       },
+      [](llm_request& x) {
+        x.messages = {{"user", "a", {{"b", ""}}}};
+      },
+      [](llm_request& x) {
+        x.messages = {{"user", "a", {{"", "b"}}}};
+      },
+      [](llm_request& x) {
+        x.messages = {{"user", "a", {{"", "b"}, {"", "b"}}}};
+      },
+      [](llm_request& x) {
+        x.messages = {{"user", "a", {}, {{"i", "n", "{}"}}}};
+      },
+      [](llm_request& x) {
+        x.messages = {{"user", "a", {}, {{"i", "n", "[]"}}}};
+      },
+      [](llm_request& x) {
+        x.messages = {{"user", "a", {}, {}, "i"}};
+      },
+      [](llm_request& x) { x.tools = {{"t"}}; },
+      [](llm_request& x) {
+        x.tools = {{"t", "d"}};
+      },
+      [](llm_request& x) {
+        x.tools = {{"t", "d", "{}"}};
+      },
+      [](llm_request& x) { x.tool_choice = "t"; },
+      [](llm_request& x) { x.response_schema = "{}"; },
       [](llm_request& x) { x.parameters.model = ""; },
       [](llm_request& x) { x.parameters.model = "a"; },
       [](llm_request& x) { x.parameters.user = "a"; },

@@ -57,8 +57,12 @@ size_t bytes_of(const std::string& key, const llm_result& result) {
   constexpr size_t nodes = 160;
   auto bytes = nodes + sizeof(llm_result) + heap_bytes(key) + heap_bytes(result.model) +
                result.completions.capacity() * sizeof(completion);
-  for (const auto& x : result.completions)
-    bytes += heap_bytes(x.text) + heap_bytes(x.finish_reason);
+  for (const auto& x : result.completions) {
+    bytes += heap_bytes(x.text) + heap_bytes(x.finish_reason) +
+             x.tool_calls.capacity() * sizeof(tool_call);
+    for (const auto& call : x.tool_calls)
+      bytes += heap_bytes(call.id) + heap_bytes(call.name) + heap_bytes(call.arguments);
+  }
   return bytes;
 }
 
@@ -75,7 +79,27 @@ std::string cache_key(
   for (const auto& message : request.messages) {
     key.add(message.role);
     key.add(message.content);
+    key.add(message.tool_call_id);
+    key.add(message.parts.size());
+    for (const auto& part : message.parts) {
+      key.add(part.text);
+      key.add(part.image);
+    }
+    key.add(message.tool_calls.size());
+    for (const auto& call : message.tool_calls) {
+      key.add(call.id);
+      key.add(call.name);
+      key.add(call.arguments);
+    }
   }
+  key.add(request.tools.size());
+  for (const auto& tool : request.tools) {
+    key.add(tool.name);
+    key.add(tool.description);
+    key.add(tool.parameters);
+  }
+  key.add(request.tool_choice);
+  key.add(request.response_schema);
   key.add(request.stop.size());
   for (const auto& text : request.stop)
     key.add(text);
