@@ -107,6 +107,7 @@ struct hostile_party {
     victim.node.offer("llm", spawn_scripted_llm(victim.system, [](const llm_request& request) {
       return scripted_reply{"re: " + request.prompts.front(), {}, {}};
     }));
+    REQUIRE(friendly.node.wait_for_peers(1, 10s));
     check_alive();
   }
 

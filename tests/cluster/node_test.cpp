@@ -61,6 +61,7 @@ TEST_CASE("an actor of another node is used as one's own", "[node]") {
   member server{{.name = "server", .listen = "127.0.0.1:0"}};
   server.node.offer("llm", spawn_echo(server.system, "I say "));
   member client{{.name = "client", .join = {server.address()}}};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   auto llm = client.node.find<llm_actor>("llm");
   caf::scoped_actor self{client.system};
   CHECK(text_of(generate(self, llm, std::string{"hello"}, 10s)) == "I say hello");
@@ -72,6 +73,7 @@ TEST_CASE("megabytes arrive whole, in both directions", "[node]") {
   member server{{.name = "server", .listen = "127.0.0.1:0"}};
   server.node.offer("llm", spawn_echo(server.system, ""));
   member client{{.name = "client", .join = {server.address()}}};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   auto llm = client.node.find<llm_actor>("llm");
   caf::scoped_actor self{client.system};
   for (auto size : {size_t{256} << 10U, (size_t{256} << 10U) + 1, size_t{6'000'000}}) {
@@ -138,6 +140,7 @@ TEST_CASE("a node that is joined at two addresses has one connection that stays"
   node_log log;
   auto other_address = "localhost:" + std::to_string(server.node.port());
   member client{{.name = "client", .join = {server.address(), other_address}, .log = log.writer()}};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   auto llm = client.node.find<llm_actor>("llm");
   REQUIRE(eventually([&] {
     return log.has("joined server at " + server.address()) &&
@@ -210,6 +213,7 @@ TEST_CASE("leaving has a limit", "[node]") {
   member server{{.name = "server", .listen = "127.0.0.1:0"}};
   server.node.offer("llm", spawn_echo(server.system, "never ", caf::infinite));
   member client{{.name = "client", .join = {server.address()}}};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   auto llm = client.node.find<llm_actor>("llm");
   auto work = std::async(std::launch::async, [&] {
     caf::scoped_actor worker{client.system};
@@ -271,10 +275,12 @@ TEST_CASE("a call with a remote handle inside a gather of a remote chain works",
   member server{{.name = "server", .listen = "127.0.0.1:0"}};
   server.node.offer("llm", spawn_echo(server.system, "r ", 5ms));
   member middle{{.name = "middle", .listen = "127.0.0.1:0", .join = {server.address()}}};
+  REQUIRE(middle.node.wait_for_peers(1, 10s));
   auto llm = middle.node.find<llm_actor>("llm");
   middle.node.offer(
       "names", *spawn_chain(middle.system, {"llm_chain", {{"template", "{x}"}}}, llm));
   member client{{.name = "client", .join = {middle.address()}}};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   auto names = client.node.find<chain_actor>("names");
   caf::scoped_actor self{client.system};
   std::vector<values> inputs;

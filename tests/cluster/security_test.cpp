@@ -50,6 +50,7 @@ TEST_CASE("nodes with certificates of one authority talk over TLS", "[security]"
   guarded_server guarded;
   member client{
       {.name = "client", .join = {guarded.server.address()}}, with(guarded.authority.issue())};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   auto llm = client.node.find<llm_actor>("llm");
   caf::scoped_actor self{client.system};
   auto answer = generate(self, llm, std::string{"hello"}, 10s);
@@ -151,6 +152,7 @@ TEST_CASE("over TLS, the wire shows no prompt", "[security]") {
   recording_proxy tap{guarded.server.node.port()};
   member client{{.name = "client", .join = {"127.0.0.1:" + std::to_string(tap.port())}},
       with(guarded.authority.issue())};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   auto llm = client.node.find<llm_actor>("llm");
   caf::scoped_actor self{client.system};
   REQUIRE(generate(self, llm, std::string{"a secret prompt"}, 10s));

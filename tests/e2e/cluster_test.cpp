@@ -112,6 +112,7 @@ TEST_CASE("workers join a coordinator, and clients ask it", "[cluster]") {
   one.program.wait_for_line("joined c1");
   two.program.wait_for_line("joined c1");
   member client{{.name = "client", .join = {coordinator.address}}};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
   crowd calls{client, client.node.find<llm_actor>("llm"), 200, 30s};
   calls.check_all_right();
 }
@@ -183,6 +184,7 @@ TEST_CASE("when a coordinator dies, its calls end and another one serves on", "[
   CHECK(!refused);
   CHECK(clock::now() - start < 2s);
   member other{{.name = "other", .join = {second.address}}};
+  REQUIRE(other.node.wait_for_peers(1, 10s));
   auto there = other.node.find<chain_actor>("names");
   caf::scoped_actor caller{other.system};
   auto answer = run(caller, there, {{"n", std::string{"7"}}}, 30s);
