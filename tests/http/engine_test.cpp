@@ -285,17 +285,6 @@ TEST_CASE("a secret header line that breaks out is refused without being shown")
   CHECK(server.connections() == 0);
 }
 
-TEST_CASE("an engine says that it does not stream") {
-  engine_room room;
-  caf::scoped_actor self{room.system};
-  auto sink = caf::actor_cast<sink_actor>(self->system().spawn([](caf::event_based_actor*) {}));
-  auto code = errc::none;
-  compat::request(
-      self.operator->(), room.http, stream_atom_v, get("http://127.0.0.1/"), sink, call_context{})
-      .receive([](const http_response&) {}, [&](const caf::error& x) { code = code_of(x); });
-  CHECK(code == errc::unsupported);
-}
-
 // -- connections ----------------------------------------------------------------------
 
 TEST_CASE("calls in sequence share one connection") {

@@ -219,6 +219,27 @@ public:
     return fetch_all({{std::move(request), std::move(context)}}, requester).front();
   }
 
+  /// Sends one with a sink.
+  http_call stream(http_request request, sink_actor sink, call_context context = {}) {
+    http_call call;
+    system.spawn([request = std::move(request), sink = std::move(sink),
+                     context = std::move(context), call, to = http](caf::event_based_actor* self) {
+      compat::request(self, to, stream_atom_v, request, sink, context)
+          .then([self, call](http_response& x) { call.take(std::move(x), self->current_sender()); },
+              [self, call](caf::error& x) { call.take(std::move(x), self->current_sender()); });
+    });
+    return call;
+  }
+
+  /// What the engine says that it has to do.
+  size_t outstanding() {
+    caf::scoped_actor self{system};
+    size_t result = 0;
+    compat::request(self.ptr(), http, status_atom_v)
+        .receive([&](const http_status& x) { result = x.outstanding; }, [](const caf::error&) {});
+    return result;
+  }
+
   void cancel(const call_id& id) { compat::anon_send(http, cancel_atom_v, id); }
 };
 

@@ -65,6 +65,7 @@ curl_engine::curl_engine(http_options options, size_t capacity, int wake_fd, htt
   curl_share_setopt(settings_.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
   curl_share_setopt(settings_.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   settings_.options = &options_;
+  settings_.listed = &listed_;
   settings_.ca_file = options_.ca_file.empty() ? system_ca_file() : options_.ca_file;
   epoll_event event{};
   event.events = EPOLLIN;
@@ -87,8 +88,8 @@ curl_engine::~curl_engine() {
 
 // -- the way of an exchange -------------------------------------------------------------
 
-void curl_engine::submit(
-    http_request request, const call_context& context, exchange::completion done) {
+void curl_engine::submit(http_request request, const call_context& context,
+    exchange::completion done, exchange_stream::sender send) {
   auto now = clock::now();
   auto refuse = [&](caf::error why) {
     counts_.failed(why);
@@ -118,12 +119,16 @@ void curl_engine::submit(
     call.name = by_id_.emplace(context.id, &call);
     call.has_name = true;
   }
-  auto room = clock::time_point::max() - now;
-  auto due =
-      std::min(context.due.at, now + std::min<clock::duration>(options_.max_call_time, room));
-  dues_.push(due, {&call, call.ticket}, active_ + queued_count_ + 1,
-      [](const due_key& x) { return x.call->ticket == x.ticket; });
+  call.due = context.due.at;
+  call.watched = clock::time_point::max();
+  if (send) {
+    call.stream = std::make_unique<exchange_stream>();
+    call.stream->send = std::move(send);
+  } else {
+    call.due = std::min(call.due, deadline{now}.plus(options_.max_call_time));
+  }
   move_to(call, queued_);
+  watch(call);
   ++queued_count_;
   start_queued();
   show_load();
@@ -150,6 +155,8 @@ void curl_engine::run(exchange& call) {
   call.started = clock::now();
   move_to(call, running_);
   carrier.load(call);
+  if (call.stream)
+    watch(call);
   curl_multi_add_handle(carrier.home()->multi, carrier.handle());
 }
 
@@ -157,7 +164,7 @@ void curl_engine::run(exchange& call) {
 /// one, each would wake a thread that has gone to sleep since the last.
 void curl_engine::finish(exchange& call, caf::expected<http_response> result) {
   if (result)
-    counts_.answered(call.request, *result);
+    counts_.answered(call.request, *result, call.stream ? call.stream->received() : 0);
   else
     counts_.failed(result.error());
   if (call.carrier != nullptr) {
@@ -173,6 +180,9 @@ void curl_engine::finish(exchange& call, caf::expected<http_response> result) {
   if (call.has_name)
     by_id_.erase(call.name);
   call.has_name = false;
+  if (call.stream)
+    note_hold(call, false);
+  call.stream.reset();
   call.ticket = 0;
   call.request = http_request{};
   answers_.push_back({std::move(call.done), std::move(result)});
@@ -221,19 +231,9 @@ void curl_engine::fail_all(const caf::error& why) {
       finish(h->waiting.front(), why);
   while (!running_.empty())
     finish(running_.front(), why);
+  while (!draining_.empty())
+    finish(draining_.front(), why);
   send_answers();
-}
-
-void curl_engine::expire(clock::time_point now) {
-  auto is_live = [](const due_key& x) { return x.call->ticket == x.ticket; };
-  while (auto late = dues_.pop_due(now, is_live)) {
-    auto& call = *late->call;
-    auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - call.arrived);
-    finish(call, make_failure(errc::timed_out,
-                     call.request.method + " " + endpoint_of(call.request.url) +
-                         ": no complete reply within " + std::to_string(waited.count()) + " ms",
-                     {0, endpoint_of(call.request.url), std::nullopt}));
-  }
 }
 
 // -- turning ------------------------------------------------------------------------------
@@ -242,6 +242,7 @@ void curl_engine::turn(const std::function<bool()>& may_wait) {
   expire(clock::now());
   starts_left_ = starts_a_turn;
   start_queued();
+  move_streams();
   send_answers();
   if (is_idle())
     return;
@@ -255,6 +256,7 @@ void curl_engine::turn(const std::function<bool()>& may_wait) {
       touch(s, CURL_SOCKET_TIMEOUT, 0);
     }
   collect_finished();
+  move_streams();
   start_queued();
   send_answers();
 }
@@ -363,7 +365,7 @@ void curl_engine::collect_finished() {
       curl_multi_remove_handle(s.multi, carrier.handle());
       auto response = carrier.unload(result);
       idle_.push_back(&carrier);
-      finish(call, std::move(response));
+      conclude(call, std::move(response));
     }
   }
   touched_.clear();

@@ -58,8 +58,20 @@ public:
   curl_engine& operator=(const curl_engine&) = delete;
   ~curl_engine();
 
-  /// Takes a call. `done` runs exactly once, in this call or in a later one of the engine's.
-  void submit(http_request request, const call_context& context, exchange::completion done);
+  /// Takes a call. `done` runs exactly once, in this call or in a later one of the engine's. With
+  /// `send`, the body of a 2xx goes there, one piece a turn, and taken() or refused() is to be called
+  /// for each; `done` runs after the last was taken, unless an error of ours ends the call.
+  void submit(http_request request, const call_context& context, exchange::completion done,
+      exchange_stream::sender send = nullptr);
+
+  /// A piece of that many bytes was taken. Nothing for a call that is over.
+  void taken(const exchange_key& key, size_t bytes);
+
+  /// Nobody takes the stream's pieces any more: ends the call with this error.
+  void refused(const exchange_key& key, const caf::error& why);
+
+  /// Whether a call can go on as soon as a piece of it is taken.
+  [[nodiscard]] bool has_held_streams() const { return held_streams_ > 0; }
 
   /// Ends the calls of that ID with errc::cancelled; a step of zero means all of the root.
   void cancel(const call_id& id);
@@ -84,7 +96,23 @@ private:
   void send_answers();
   void show_load();
   void move_to(exchange& what, std::list<exchange>& list);
+
+  // -- time -----------------------------------------------------------------------------
+
+  void watch(exchange& what);
+  [[nodiscard]] clock::time_point next_due(const exchange& what) const;
+  [[nodiscard]] clock::time_point stream_due(const exchange& what) const;
+  [[nodiscard]] caf::error lateness(const exchange& what, clock::time_point now) const;
   void expire(clock::time_point now);
+
+  // -- streams --------------------------------------------------------------------------
+
+  void list(exchange& what);
+  void conclude(exchange& what, caf::expected<http_response> result);
+  void move_streams();
+  void move_stream(exchange& what);
+  void resume(exchange& what);
+  void note_hold(exchange& what, bool is_held);
 
   // -- hosts ------------------------------------------------------------------------------
 
@@ -122,7 +150,9 @@ private:
   std::list<exchange> unused_;
   std::list<exchange> queued_;
   std::list<exchange> running_;
-  /// Running ones and those waiting for a host.
+  /// Over, but for what their sinks have not taken.
+  std::list<exchange> draining_;
+  /// Running ones, draining ones and those waiting for a host.
   size_t active_ = 0;
   size_t starts_left_ = starts_a_turn;
   size_t queued_count_ = 0;
@@ -137,8 +167,16 @@ private:
   struct due_key {
     exchange* call;
     uint64_t ticket;
+    clock::time_point at;
   };
+  static bool is_live(const due_key& x) {
+    return x.call->ticket == x.ticket && x.call->watched == x.at;
+  }
   deadline_heap<due_key> dues_;
+
+  /// Streams that got something, from the network or from their sinks.
+  std::vector<exchange_key> listed_;
+  size_t held_streams_ = 0;
 
   std::map<std::string, std::unique_ptr<host>, std::less<>> hosts_;
   /// The first one is for the scouts, which hold no connections; the others carry transfers.

@@ -32,6 +32,11 @@ caf::error to_failure(const failed_exchange& failed) {
   if (failed.exceeded_limit || failed.result == CURLE_FILESIZE_EXCEEDED)
     return make(errc::response_too_large, what + ": the response is larger than the limit of " +
                                               std::to_string(failed.limit) + " bytes");
+  if (failed.unasked_encoding)
+    return make_failure(errc::malformed_response,
+        what + ": the stream is compressed, although the request wants it plain; streams are not "
+               "decompressed",
+        {static_cast<int32_t>(failed.status), endpoint});
   switch (failed.result) {
   case CURLE_COULDNT_RESOLVE_HOST:
   case CURLE_COULDNT_RESOLVE_PROXY:

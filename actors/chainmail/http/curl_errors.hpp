@@ -23,6 +23,8 @@ struct failed_exchange {
   long os_error = 0;
   bool exceeded_limit = false;
   size_t limit = 0;
+  /// The body is compressed, and the request said that it must not be.
+  bool unasked_encoding = false;
 };
 
 /// Scheme, host, port and path of a URL: what may stand in an error or a log.

@@ -28,7 +28,8 @@ http_metrics::http_metrics(caf::actor_system& system)
     received_(system, metric::http_received_bytes_total) {
 }
 
-void http_metrics::answered(const http_request& request, const http_response& response) const {
+void http_metrics::answered(
+    const http_request& request, const http_response& response, size_t streamed) const {
   auto hundreds = std::clamp(response.status / 100, 2, 5);
   by_class_[static_cast<size_t>(hundreds - 2)].add();
   const auto& spent = response.timings;
@@ -36,7 +37,7 @@ void http_metrics::answered(const http_request& request, const http_response& re
   first_byte_.observe(spent.first_byte - spent.queued);
   duration_.observe(spent.total);
   sent_.add(static_cast<int64_t>(request.body.size()));
-  received_.add(static_cast<int64_t>(response.body.size()));
+  received_.add(static_cast<int64_t>(response.body.size() + streamed));
 }
 
 } // namespace chainmail

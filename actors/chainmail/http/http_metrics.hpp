@@ -14,7 +14,8 @@ class http_metrics {
 public:
   explicit http_metrics(caf::actor_system& system);
 
-  void answered(const http_request& request, const http_response& response) const;
+  /// `streamed` bytes of the body went to a sink, and are not in the response.
+  void answered(const http_request& request, const http_response& response, size_t streamed) const;
 
   /// No complete response came.
   void failed(const caf::error& why) { errors_.count(code_of(why)); }

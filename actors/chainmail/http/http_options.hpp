@@ -22,7 +22,8 @@ struct http_options {
   size_t max_queued = 20'000;
   /// From the start of an exchange until there is a connection, TLS included.
   caf::timespan connect_timeout = std::chrono::seconds{10};
-  /// Over this, a call has timed out even without a deadline. LangChain's time-out.
+  /// Over this, a call has timed out even without a deadline. A stream has when nothing of it moved
+  /// for so long: no piece came, and its sink took none. LangChain's time-out.
   caf::timespan max_call_time = std::chrono::seconds{600};
   /// Of a response's body, decompressed.
   size_t max_response_bytes = size_t{32} << 20U;

@@ -1,6 +1,6 @@
 // The HTTP worker: an ordinary detached actor whose event loop is the handler of a message to
 // itself.
-#include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/reply_table.hpp>
 #include <chainmail/http/curl_engine.hpp>
 #include <chainmail/http/http_worker.hpp>
 
@@ -22,10 +22,10 @@ namespace {
 /// `turn` is private: the worker sends it to itself while it has something in flight.
 using worker_interface = http_actor::extend<caf::result<void>(turn_atom)>;
 
-/// An actor whose mail can end a wait on epoll: the one place that overrides a virtual of CAF.
-class wakeable : public worker_interface::impl {
+/// A hub whose mail can end a wait on epoll.
+class wakeable : public hub<worker_interface> {
 public:
-  using super = worker_interface::impl;
+  using super = hub<worker_interface>;
   using super::enqueue;
 
   explicit wakeable(caf::actor_config& config)
@@ -38,8 +38,9 @@ public:
 
   bool enqueue(caf::mailbox_element_ptr mail, compat::enqueue_context context) override {
     // The sender holds a handle, so `this` outlives the call.
+    auto is_credit = mail->mid.is_response() && mail->payload.empty();
     auto result = super::enqueue(std::move(mail), context);
-    if (posting_ != this) {
+    if (posting_ != this && (!is_credit || wants_credit_)) {
       has_mail_ = true;
       if (is_asleep_.load() && is_asleep_.exchange(false))
         ring();
@@ -54,6 +55,10 @@ public:
   }
 
   void wake_up() { is_asleep_ = false; }
+
+  /// Whether answers of sinks are worth waking up for: else they are read at the next turn. To be
+  /// called before that is posted, so that none is between the two.
+  void want_credit(bool wants) { wants_credit_ = wants; }
 
   /// Queues the next turn behind the mail that is there, without counting it as mail.
   void post_turn() {
@@ -72,6 +77,7 @@ private:
 
   std::atomic<bool> is_asleep_{false};
   std::atomic<bool> has_mail_{false};
+  std::atomic<bool> wants_credit_{false};
   static inline thread_local const wakeable* posting_ = nullptr;
 };
 
@@ -96,30 +102,47 @@ struct http_worker_state {
         [this](fetch_atom, http_request& request, const call_context& context) {
           return fetch(std::move(request), context);
         },
-        [this](stream_atom, const http_request&, const sink_actor&,
-            const call_context&) -> caf::result<http_response> {
-          count_down();
-          return make_failure(errc::unsupported,
-              "the HTTP engine does not stream bodies yet: send a fetch instead");
+        [this](stream_atom, http_request& request, const sink_actor& sink,
+            const call_context& context) -> caf::result<http_response> {
+          if (!sink) {
+            count_down();
+            return make_failure(errc::invalid_input, "a stream needs a valid sink");
+          }
+          return fetch(std::move(request), context, sender_to(sink, context.id));
         },
         [this](cancel_atom, const call_id& id) { engine.cancel(id); },
         [this](status_atom) { return http_status{engine.outstanding()}; },
         [this](turn_atom) { turn(); },
+        replies.on_reply(),
     };
   }
 
-  caf::result<http_response> fetch(http_request request, const call_context& context) {
+  caf::result<http_response> fetch(
+      http_request request, const call_context& context, exchange_stream::sender send = nullptr) {
     auto caller = self->make_response_promise<http_response>();
     engine.submit(
-        std::move(request), context, [this, caller](caf::expected<http_response> result) mutable {
+        std::move(request), context,
+        [this, caller](caf::expected<http_response> result) mutable {
           count_down();
           caller.deliver(std::move(result));
-        });
+        },
+        std::move(send));
     if (!is_turning && !engine.is_idle()) {
       is_turning = true;
       self->post_turn();
     }
     return caller;
+  }
+
+  exchange_stream::sender sender_to(const sink_actor& sink, const call_id& id) {
+    return [this, sink, id](const exchange_key& key, std::string piece) {
+      auto bytes = piece.size();
+      // The engine has time-outs of its own.
+      replies.ask<void>(
+          sink, deadline{}, [this, key, bytes] { engine.taken(key, bytes); },
+          [this, key](caf::error& why) { engine.refused(key, why); }, chunk_atom_v, id, uint32_t{0},
+          std::move(piece));
+    };
   }
 
   /// An idle worker does not turn: it sleeps in CAF like any actor, and goes when its last handle
@@ -128,6 +151,7 @@ struct http_worker_state {
     engine.turn(may_wait);
     self->wake_up();
     is_turning = !engine.is_idle();
+    self->want_credit(engine.has_held_streams());
     if (is_turning)
       self->post_turn();
   }
@@ -137,6 +161,7 @@ struct http_worker_state {
   actor_type* self;
   std::shared_ptr<worker_load> load;
   http_metrics counts;
+  reply_table replies{self, "the sink"};
   curl_engine engine;
   std::function<bool()> may_wait = [this] { return self->try_sleep(); };
   bool is_turning = false;

@@ -11,13 +11,17 @@ namespace chainmail {
 
 namespace {
 
-/// Part of every request. The second and third as options would be formatted anew for each, by an
-/// allocation and a loop over bytes: 5 % of the instructions of a call.
+/// Part of every request. The second as an option, as the third below, would be formatted anew for
+/// each, by an allocation and a loop over bytes: 5 % of the instructions of a call.
 constexpr std::array fixed_lines{
     "Expect:", // else libcurl waits a second for "100 Continue"
     "User-Agent: chainmail/0.1",
-    "Accept-Encoding: gzip, deflate",
 };
+
+/// A stream is not compressed: a few bytes may become any number while it is paused, and libcurl
+/// would keep them all.
+constexpr auto encodings = "Accept-Encoding: gzip, deflate";
+constexpr auto no_encoding = "Accept-Encoding: identity";
 
 caf::timespan microseconds_of(CURL* easy, CURLINFO what) {
   curl_off_t us = 0;
@@ -49,7 +53,7 @@ void configure(CURL* easy, const curl_settings& settings) {
 // -- life -----------------------------------------------------------------------------
 
 transfer::transfer(const curl_settings& settings, shard* home)
-  : easy_(curl_easy_init()), home_(home), options_(settings.options) {
+  : easy_(curl_easy_init()), home_(home), options_(settings.options), listed_(settings.listed) {
   if (easy_ == nullptr)
     throw std::bad_alloc{};
   configure(easy_, settings);
@@ -60,7 +64,7 @@ transfer::transfer(const curl_settings& settings, shard* home)
   set(CURLOPT_HEADERFUNCTION, &transfer::on_head);
   set(CURLOPT_HEADERDATA, this);
   set(CURLOPT_ERRORBUFFER, error_.data());
-  set(CURLOPT_ACCEPT_ENCODING, "gzip, deflate"); // switches decoding on; the header is a fixed line
+  set_decoding(true);
   set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_->max_response_bytes));
   // Small buffers: they are most of the memory of a call in flight.
   set(CURLOPT_BUFFERSIZE, 4096L);
@@ -77,11 +81,14 @@ void transfer::load(exchange& what) {
   current_ = &what;
   what.carrier = this;
   exceeded_ = false;
+  unasked_encoding_ = false;
+  is_streamed_ = false;
   head_ended_ = false;
   error_[0] = '\0';
   const auto& request = what.request;
   curl_easy_setopt(easy_, CURLOPT_URL, request.url.c_str());
   set_method(request.method);
+  set_decoding(!what.stream);
   if (request.method == "POST") {
     curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request.body.data());
     curl_easy_setopt(
@@ -95,6 +102,14 @@ void transfer::set_method(const std::string& method) {
     return;
   method_ = method;
   curl_easy_setopt(easy_, method == "GET" ? CURLOPT_HTTPGET : CURLOPT_POST, 1L);
+}
+
+/// The request's header is a line of ours.
+void transfer::set_decoding(bool decodes) {
+  if (decodes == decodes_)
+    return;
+  decodes_ = decodes;
+  curl_easy_setopt(easy_, CURLOPT_ACCEPT_ENCODING, decodes ? "gzip, deflate" : nullptr);
 }
 
 void transfer::chain_headers() {
@@ -113,6 +128,7 @@ void transfer::chain_headers() {
   auto add = [this](const char* text) { nodes_.push_back({const_cast<char*>(text), nullptr}); };
   for (const auto* line : fixed_lines)
     add(line);
+  add(current_->stream ? no_encoding : encodings);
   for (const auto& line : lines_)
     add(line.c_str());
   if (const auto& secrets = request.secrets.lines())
@@ -142,10 +158,11 @@ caf::expected<http_response> transfer::unload(CURLcode result) {
   failed.detail = error_.data();
   failed.method = current_->request.method;
   failed.url = current_->request.url;
-  failed.received = answer_.size();
+  failed.received = current_->stream ? current_->stream->received() : answer_.size();
   failed.status = status;
   failed.exceeded_limit = exceeded_;
   failed.limit = options_->max_response_bytes;
+  failed.unasked_encoding = unasked_encoding_;
   curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &failed.os_error);
   auto error = to_failure(failed);
   abandon();
@@ -161,18 +178,25 @@ void transfer::abandon() {
 // -- details ------------------------------------------------------------------------------
 
 size_t transfer::on_head(char* data, size_t size, size_t count, void* self) {
+  auto& t = *static_cast<transfer*>(self);
   std::string_view line{data, size * count};
   // Trailers come here as well, after the end; another head comes after an interim one's.
-  if (line == "\r\n" || line == "\n")
-    static_cast<transfer*>(self)->head_ended_ = true;
-  else if (line.starts_with("HTTP/"))
-    static_cast<transfer*>(self)->head_ended_ = false;
+  if (line == "\r\n" || line == "\n") {
+    t.head_ended_ = true;
+    long status = 0;
+    curl_easy_getinfo(t.easy_, CURLINFO_RESPONSE_CODE, &status);
+    t.is_streamed_ = t.current_->stream && status >= 200 && status < 300;
+  } else if (line.starts_with("HTTP/")) {
+    t.head_ended_ = false;
+  }
   return line.size();
 }
 
 size_t transfer::on_body(char* data, size_t size, size_t count, void* self) {
   auto& t = *static_cast<transfer*>(self);
   auto bytes = size * count;
+  if (t.is_streamed_)
+    return t.take_piece({data, bytes});
   // Decompressed bytes: MAXFILESIZE sees neither these nor chunked bodies.
   if (bytes > t.options_->max_response_bytes - t.answer_.size()) {
     t.exceeded_ = true;
@@ -180,6 +204,32 @@ size_t transfer::on_body(char* data, size_t size, size_t count, void* self) {
   }
   t.answer_.append(data, bytes);
   return bytes;
+}
+
+size_t transfer::take_piece(std::string_view piece) {
+  auto& stream = *current_->stream;
+  if (!std::exchange(stream.is_listed, true))
+    listed_->push_back({current_, current_->ticket});
+  if (!stream.has_begun() && is_encoded()) {
+    unasked_encoding_ = true;
+    return 0;
+  }
+  if (piece.size() > options_->max_response_bytes - stream.received()) {
+    exceeded_ = true;
+    return 0;
+  }
+  if (!stream.may_read()) {
+    stream.is_paused = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  stream.read(piece, exchange::clock::now());
+  return piece.size();
+}
+
+bool transfer::is_encoded() const {
+  curl_header* found = nullptr;
+  return curl_easy_header(easy_, "content-encoding", 0, CURLH_HEADER, -1, &found) == CURLHE_OK &&
+         std::string_view{found->value} != "identity";
 }
 
 std::vector<http_header> transfer::read_headers() const {

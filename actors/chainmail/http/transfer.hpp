@@ -3,6 +3,7 @@
 
 #include <chainmail/call_context.hpp>
 #include <chainmail/http.hpp>
+#include <chainmail/http/body_stream.hpp>
 #include <chainmail/http/http_options.hpp>
 
 #include <caf/expected.hpp>
@@ -13,6 +14,8 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +24,28 @@ namespace chainmail {
 struct host;
 struct shard;
 class transfer;
+struct exchange;
+
+/// Names a call of an engine for as long as it is one: exchanges are used again.
+struct exchange_key {
+  exchange* call = nullptr;
+  uint64_t ticket = 0;
+};
+
+/// What is special about a call whose body goes to a sink.
+struct exchange_stream : body_stream {
+  /// Sends a piece to the sink.
+  using sender = std::function<void(const exchange_key&, std::string)>;
+  sender send;
+  /// libcurl was told to read no more for now.
+  bool is_paused = false;
+  /// It stands in the engine's list of streams to look at.
+  bool is_listed = false;
+  /// It can go on when the sink takes something.
+  bool is_held = false;
+  /// The exchange is over, the sink has not taken everything.
+  std::optional<caf::expected<http_response>> outcome;
+};
 
 /// A call inside the engine, from its arrival to its answer.
 struct exchange {
@@ -33,6 +58,10 @@ struct exchange {
   completion done;
   clock::time_point arrived;
   clock::time_point started;
+  /// When the call is given up; that of a stream may be earlier, by what its pieces take.
+  clock::time_point due;
+  /// When the engine looks again whether it is late.
+  clock::time_point watched;
   /// The list that holds it, and where: moving between lists is a splice.
   std::list<exchange>* home = nullptr;
   std::list<exchange>::iterator place;
@@ -40,6 +69,7 @@ struct exchange {
   transfer* carrier = nullptr;
   std::multimap<call_id, exchange*>::iterator name;
   bool has_name = false;
+  std::unique_ptr<exchange_stream> stream;
 };
 
 /// Who owns an easy handle: libcurl's private pointer leads here.
@@ -52,6 +82,8 @@ struct curl_settings {
   const http_options* options = nullptr;
   CURLSH* share = nullptr;
   std::string ca_file = {};
+  /// Where streams are listed that got something.
+  std::vector<exchange_key>* listed = nullptr;
 };
 
 /// Sets what exchanges and scouts have in common: whom to trust, and what never to do.
@@ -82,6 +114,9 @@ private:
   static size_t on_head(char* data, size_t size, size_t count, void* self);
   static size_t on_body(char* data, size_t size, size_t count, void* self);
   void set_method(const std::string& method);
+  void set_decoding(bool decodes);
+  size_t take_piece(std::string_view piece);
+  [[nodiscard]] bool is_encoded() const;
   void chain_headers();
   [[nodiscard]] std::vector<http_header> read_headers() const;
   [[nodiscard]] http_timings read_timings() const;
@@ -89,9 +124,15 @@ private:
   CURL* easy_;
   shard* home_;
   const http_options* options_;
+  std::vector<exchange_key>* listed_;
   exchange* current_ = nullptr;
   std::string answer_;
   bool exceeded_ = false;
+  /// The body is compressed, and nobody asked for that.
+  bool unasked_encoding_ = false;
+  bool decodes_ = false;
+  /// The body goes to the call's sink: its status is a 2xx.
+  bool is_streamed_ = false;
   /// The empty line after the header fields has come.
   bool head_ended_ = false;
   std::string method_;
