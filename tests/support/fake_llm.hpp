@@ -1,5 +1,5 @@
 // An LLM whose replies a test's function makes from the request and its context, and which keeps
-// what it was asked and told to cancel.
+// what it was asked and told to cancel. A scripted LLM does its streams.
 #pragma once
 
 #include <chainmail/caf/compat.hpp>
@@ -22,6 +22,7 @@ struct fake_llm_script {
     llm_request request;
     call_context context;
     deadline::clock::time_point at;
+    bool is_stream = false;
   };
 
   std::vector<call> calls;
@@ -35,19 +36,26 @@ struct fake_llm_state {
   using promise = caf::typed_response_promise<llm_result>;
 
   fake_llm_state(llm_actor::pointer self_ptr, std::shared_ptr<fake_llm_script> chosen)
-    : self(self_ptr), script(std::move(chosen)) {}
+    : self(self_ptr),
+      script(std::move(chosen)),
+      streamer(spawn_scripted_llm(
+          self->system(), [script = script](const llm_request&) { return script->reply(); })) {
+    self->link_to(streamer);
+  }
 
   llm_actor::behavior_type make_behavior() {
     return {
         [this](generate_atom, const llm_request& request, const call_context& context) {
           return generate(request, context);
         },
-        [](stream_atom, const llm_request&, const sink_actor&,
-            const call_context&) -> caf::result<llm_result> {
-          return make_failure(errc::unsupported, "a fake does not stream");
+        [this](stream_atom, const llm_request& request, const sink_actor& sink,
+            const call_context& context) -> caf::result<llm_result> {
+          script->calls.push_back({request, context, self->clock().now(), true});
+          return compat::delegate(self, streamer, stream_atom_v, request, sink, context);
         },
         [this](cancel_atom, const call_id& id) {
           script->cancelled.push_back(id);
+          compat::send(self, streamer, cancel_atom_v, id);
           for (auto& [held_id, caller] : held)
             if (caller.pending() && held_id.root == id.root && (id.step == 0 || held_id == id))
               caller.deliver(make_failure(errc::cancelled, "the fake was told to"));
@@ -82,6 +90,7 @@ struct fake_llm_state {
 
   llm_actor::pointer self;
   std::shared_ptr<fake_llm_script> script;
+  llm_actor streamer;
   std::vector<std::pair<call_id, promise>> held;
 };
 
