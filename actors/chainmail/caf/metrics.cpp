@@ -63,6 +63,8 @@ constexpr definition definitions[] = {
     {"llm-cost", type::sum, "1", {"model"}, {}, "Price of the tokens, in the prices' currency."},
     {"llm-limiter-wait", type::histogram, "seconds", {"model"}, wait_buckets,
         "What attempts waited for their permits."},
+    {"llm-first-token", type::histogram, "seconds", {"model"}, first_byte_buckets,
+        "From a stream's call to its first text, waits and retries included."},
     {"llm-breaker-open", type::gauge, "1", {"target"}, {}, "Breakers that let no call through."},
     {"http-requests", type::counter, "1", {"status"}, {},
         "Exchanges by the class of their status."},

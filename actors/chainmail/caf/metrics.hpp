@@ -39,6 +39,7 @@ enum class metric : uint8_t {
   llm_completion_tokens_total,
   llm_cost_total,
   llm_limiter_wait_seconds,
+  llm_first_token_seconds,
   llm_breaker_open,
   http_requests_total,
   http_errors_total,

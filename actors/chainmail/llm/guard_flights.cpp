@@ -54,6 +54,12 @@ void flight_table::forget(const flight::waiter& who, const flight* in) {
 void flight_table::answer(
     const flight& of, flight::waiter& who, const caf::expected<llm_result>& answer) {
   forget(who, &of);
+  if (!answer && of.stream) {
+    auto why = with_text_so_far(answer.error(), of.stream->text_so_far());
+    on_answer_(of, who, &why);
+    who.caller.deliver(std::move(why));
+    return;
+  }
   on_answer_(of, who, answer ? nullptr : &answer.error());
   who.caller.deliver(answer);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/caf/sink_feed.hpp>
 #include <chainmail/llm/policies/circuit_breaker.hpp>
 #include <chainmail/llm/policies/retry_policy.hpp>
 #include <chainmail/messages.hpp>
@@ -42,6 +43,23 @@ struct flight {
     permit granted;
   };
 
+  /// Where the text of a call goes that is a stream.
+  struct stream_state {
+    sink_actor sink;
+    /// Something has reached the sink: there is no other attempt after that.
+    bool has_begun = false;
+    /// What the sink got of the first completion, but for what is replayed.
+    std::string text;
+    /// Attempts that were given up before they were answered.
+    uint64_t given_up = 0;
+    /// Of an answer out of the cache.
+    std::shared_ptr<sink_feed> replay;
+
+    [[nodiscard]] const std::string& text_so_far() const {
+      return replay ? replay->text_so_far() : text;
+    }
+  };
+
   llm_request request;
   /// The ID, tenant and priority of the first who asked; due when the last of them wants it.
   call_context context;
@@ -65,11 +83,12 @@ struct flight {
   /// Asked for and not answered yet.
   size_t permits_wanted = 0;
   bool is_over = false;
+  std::optional<stream_state> stream;
 
   /// What a flight's timers are for.
-  enum purpose : size_t { next_attempt, hedge, late_waiter };
+  enum purpose : size_t { next_attempt, hedge, late_waiter, first_token };
 
-  std::array<uint32_t, 3> timer_stamps{};
+  std::array<uint32_t, 4> timer_stamps{};
 };
 
 using flight_ptr = std::shared_ptr<flight>;

@@ -16,7 +16,8 @@ model_metrics::model_metrics(
     shared_calls(system, metric::llm_shared_calls_total, {model}),
     prompt_tokens(system, metric::llm_prompt_tokens_total, {model}),
     completion_tokens(system, metric::llm_completion_tokens_total, {model}),
-    limiter_wait(system, metric::llm_limiter_wait_seconds, {model}) {
+    limiter_wait(system, metric::llm_limiter_wait_seconds, {model}),
+    first_token(system, metric::llm_first_token_seconds, {model}) {
   if (prices == nullptr)
     return;
   prices_ = *prices;

@@ -27,6 +27,7 @@ struct model_metrics {
   metrics::counter prompt_tokens;
   metrics::counter completion_tokens;
   metrics::histogram limiter_wait;
+  metrics::histogram first_token;
 
 private:
   token_prices prices_;

@@ -39,6 +39,10 @@ int64_t guard_target_state::estimate(const llm_request& request) const {
   return usage_.of(request, target.defaults);
 }
 
+int64_t guard_target_state::used_by(const llm_request& request, std::string_view text) const {
+  return usage_.so_far(request, target.defaults, text);
+}
+
 std::optional<circuit_breaker::pass> guard_target_state::allow(time_point now) {
   return breaker ? breaker->allow(now) : circuit_breaker::pass{};
 }

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace chainmail {
 
@@ -30,6 +31,9 @@ public:
 
   /// Tokens that the request will likely use.
   [[nodiscard]] int64_t estimate(const llm_request& request) const;
+
+  /// Tokens of a stream that broke after this text.
+  [[nodiscard]] int64_t used_by(const llm_request& request, std::string_view text) const;
 
   /// Leave to make an attempt, or nothing while the breaker is open. Each is followed by one of the
   /// three below.

@@ -6,15 +6,33 @@
 
 namespace chainmail {
 
+namespace {
+
+std::string_view model_of(const llm_request& request, const llm_parameters& defaults) {
+  const auto& model = request.parameters.model ? request.parameters.model : defaults.model;
+  return model ? std::string_view{*model} : std::string_view{};
+}
+
+} // namespace
+
+size_t usage_estimate::prompt_of(const llm_request& request, std::string_view model) const {
+  size_t result = 0;
+  for (const auto& text : request.prompts)
+    result += counter_->count(text, model);
+  for (const auto& message : request.messages)
+    result += counter_->count(message.content, model) + 4; // OpenAI's count: 3 and the role
+  return result;
+}
+
+int64_t usage_estimate::so_far(
+    const llm_request& request, const llm_parameters& defaults, std::string_view text) const {
+  auto model = model_of(request, defaults);
+  return static_cast<int64_t>(prompt_of(request, model) + counter_->count(text, model));
+}
+
 int64_t usage_estimate::of(const llm_request& request, const llm_parameters& defaults) const {
   const auto& own = request.parameters;
-  const auto& model = own.model ? own.model : defaults.model;
-  std::string_view name = model ? std::string_view{*model} : std::string_view{};
-  size_t prompt = 0;
-  for (const auto& text : request.prompts)
-    prompt += counter_->count(text, name);
-  for (const auto& message : request.messages)
-    prompt += counter_->count(message.content, name) + 4; // OpenAI's count: 3 and the role
+  auto prompt = prompt_of(request, model_of(request, defaults));
   auto count = std::max<uint64_t>(request.prompts.size(), 1) *
                std::max(own.n.value_or(defaults.n.value_or(1)),
                    own.best_of.value_or(defaults.best_of.value_or(1)));

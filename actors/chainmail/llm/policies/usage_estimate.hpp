@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 namespace chainmail {
 
@@ -19,10 +20,16 @@ public:
   /// Prompt and completions. `defaults` fill what the request leaves open.
   [[nodiscard]] int64_t of(const llm_request& request, const llm_parameters& defaults) const;
 
+  /// The prompt, and what there is of its completion.
+  [[nodiscard]] int64_t so_far(
+      const llm_request& request, const llm_parameters& defaults, std::string_view text) const;
+
   /// Takes what one request really used. Usage without completion tokens teaches nothing.
   void learn(size_t completions, const token_usage& used);
 
 private:
+  [[nodiscard]] size_t prompt_of(const llm_request& request, std::string_view model) const;
+
   std::shared_ptr<token_counter> counter_;
   /// Of one completion, over about the last 20 requests. OpenAI's own default limit to begin with.
   double completion_tokens_ = 16;
