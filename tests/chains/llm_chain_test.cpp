@@ -202,11 +202,12 @@ TEST_CASE_METHOD(fixture, "an LLM that answers with no completion is malformed")
   CHECK(got->error == errc::malformed_response);
 }
 
-TEST_CASE_METHOD(fixture, "streaming is refused, not ignored") {
+TEST_CASE_METHOD(fixture, "a stream without a sink is refused before the LLM is asked") {
   auto chain = spawn_llm_chain(time.system, llm, "x");
   auto got = ask<values>(time, chain, stream_atom_v, values{}, sink_actor{}, time.context());
   time.settle();
-  CHECK(got->error == errc::unsupported);
+  CHECK(got->error == errc::invalid_input);
+  CHECK(log->calls.empty());
 }
 
 TEST_CASE("a malformed template is refused where the chain is spawned") {

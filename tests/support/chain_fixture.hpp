@@ -1,6 +1,8 @@
 // What tests of chains share: virtual time, an LLM that a function answers for, and its prompts.
 #pragma once
 
+#include "support/recording_sink.hpp"
+
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/llm/scripted_llm.hpp>
@@ -27,6 +29,11 @@ struct chain_fixture {
     return reply(prompts.back());
   });
 
+  /// What streams gave, and under which ID.
+  std::shared_ptr<sink_log> got = std::make_shared<sink_log>();
+  recording_sink_actor sink = spawn_recording_sink(time.system, got);
+  call_context stream_context = time.context();
+
   chain_fixture() = default;
   chain_fixture(const chain_fixture&) = delete;
   chain_fixture& operator=(const chain_fixture&) = delete;
@@ -34,6 +41,7 @@ struct chain_fixture {
   /// Calls that are still held would keep the system alive.
   ~chain_fixture() {
     caf::anon_send_exit(llm, caf::exit_reason::kill);
+    caf::anon_send_exit(sink, caf::exit_reason::kill);
     time.settle();
   }
 
@@ -52,6 +60,21 @@ struct chain_fixture {
   test::reply<values> run(const chain_actor& chain, values inputs) {
     auto result = start(chain, std::move(inputs));
     time.settle();
+    if (result->pending())
+      time.advance(std::chrono::minutes{61});
+    return *result;
+  }
+
+  std::shared_ptr<test::reply<values>> start_stream(const chain_actor& chain, values inputs) {
+    auto result = ask<values>(
+        time, chain, stream_atom_v, std::move(inputs), sink_actor{sink}, stream_context);
+    time.settle();
+    return result;
+  }
+
+  /// Runs a stream to its end, an hour at most.
+  test::reply<values> stream(const chain_actor& chain, values inputs) {
+    auto result = start_stream(chain, std::move(inputs));
     if (result->pending())
       time.advance(std::chrono::minutes{61});
     return *result;

@@ -1,5 +1,6 @@
 // The life of a job, and the actor around a chain's state.
 #include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/sink_feed.hpp>
 #include <chainmail/chains/chain_job.hpp>
 #include <chainmail/chains/wiring.hpp>
 
@@ -10,12 +11,13 @@ namespace chainmail {
 
 // -- one job --------------------------------------------------------------------------
 
-chain_job::chain_job(chain_jobs& all, uint64_t number, values given, call_context context,
-    caf::typed_response_promise<values> caller)
+chain_job::chain_job(chain_jobs& all, uint64_t number, values given, sink_actor sink,
+    call_context context, caf::typed_response_promise<values> caller)
   : inputs(std::move(given)),
     all_(all),
     number_(number),
     begin_(all.self()->clock().now()),
+    sink_(std::move(sink)),
     context_(std::move(context)),
     caller_(std::move(caller)) {
 }
@@ -28,7 +30,7 @@ chain_job::~chain_job() {
   end(&why);
 }
 
-bool chain_job::begin_step(uint64_t step, const caf::strong_actor_ptr& to) {
+bool chain_job::begin_step(uint64_t number, step made) {
   if (is_over_)
     return false;
   if (context_.due.has_passed(all_.self()->clock().now())) {
@@ -39,7 +41,7 @@ bool chain_job::begin_step(uint64_t step, const caf::strong_actor_ptr& to) {
     fail(make_failure(errc::overloaded, "the chain has too many steps under way"));
     return false;
   }
-  outstanding_.emplace(step, to);
+  outstanding_.emplace(number, std::move(made));
   return true;
 }
 
@@ -73,23 +75,23 @@ void chain_job::end(const caf::error* why) {
 }
 
 /// False when the step was given up.
-bool chain_job::end_step(uint64_t step) {
-  return outstanding_.erase(step) != 0;
+bool chain_job::end_step(uint64_t number) {
+  return outstanding_.erase(number) != 0;
 }
 
-bool chain_job::end_step(uint64_t step, const caf::error& why) {
-  auto found = outstanding_.extract(step);
+bool chain_job::end_step(uint64_t number, const caf::error& why) {
+  auto found = outstanding_.extract(number);
   if (!found)
     return false;
-  is_logged_ = is_logged(found.mapped(), why);
+  is_logged_ = is_logged(found.mapped().to, why);
   return true;
 }
 
 /// Those that are still outstanding are of no use to anyone. Without a sender: this may run while
 /// the actor's state is being destroyed.
 void chain_job::cancel_steps() {
-  for (const auto& [step, to] : outstanding_)
-    compat::anon_send(caf::actor_cast<caf::actor>(to), cancel_atom_v, context_.id.child(step));
+  for (const auto& [number, made] : outstanding_)
+    compat::anon_send(caf::actor_cast<caf::actor>(made.to), cancel_atom_v, made.id);
   outstanding_.clear();
 }
 
@@ -102,8 +104,8 @@ chain_jobs::chain_jobs(caf::scheduled_actor* self, std::string kind)
     replies_(self, "a step's actor") {
 }
 
-caf::expected<job_ptr> chain_jobs::start(
-    values inputs, const call_context& context, caf::typed_response_promise<values> caller) {
+caf::expected<job_ptr> chain_jobs::start(values inputs, sink_actor sink,
+    const call_context& context, caf::typed_response_promise<values> caller) {
   if (context.due.has_passed(self_->clock().now()))
     return refuse(
         context, make_failure(errc::timed_out, "the deadline passed before the chain was started"));
@@ -115,7 +117,7 @@ caf::expected<job_ptr> chain_jobs::start(
   if (!own.id)
     own.id = call_id::make(); // so that its steps can be cancelled
   auto job = std::make_shared<chain_job>(
-      *this, next_number_++, std::move(inputs), std::move(own), std::move(caller));
+      *this, next_number_++, std::move(inputs), std::move(sink), std::move(own), std::move(caller));
   under_way_.emplace(std::pair{job->context().id, next_number_ - 1}, job.get());
   return job;
 }
@@ -178,11 +180,13 @@ struct stepwise_chain_state {
     });
     return {
         [this](call_atom, values& inputs, const call_context& context) {
-          return call(std::move(inputs), context);
+          return call(std::move(inputs), {}, context);
         },
-        [](stream_atom, const values&, const sink_actor&,
-            const call_context&) -> caf::result<values> {
-          return make_failure(errc::unsupported, "chains do not stream yet: send a call instead");
+        [this](stream_atom, values& inputs, sink_actor& sink,
+            const call_context& context) -> caf::result<values> {
+          if (auto error = check_stream(sink))
+            return jobs.refuse(context, std::move(error));
+          return call(std::move(inputs), std::move(sink), context);
         },
         [this](describe_atom) { return *description; },
         [this](cancel_atom, const call_id& id) { jobs.cancel(id); },
@@ -190,11 +194,19 @@ struct stepwise_chain_state {
     };
   }
 
-  caf::result<values> call(values inputs, const call_context& context) {
+  [[nodiscard]] caf::error check_stream(const sink_actor& sink) const {
+    if (!state->streams())
+      return make_failure(errc::unsupported,
+          "this chain does not stream, because its answer is not the text of an LLM as it comes: "
+          "send a call instead");
+    return check_sink(sink);
+  }
+
+  caf::result<values> call(values inputs, sink_actor sink, const call_context& context) {
     if (auto error = check_inputs(*description, inputs))
       return jobs.refuse(context, std::move(error));
     auto caller = self->make_response_promise<values>();
-    auto job = jobs.start(std::move(inputs), context, caller);
+    auto job = jobs.start(std::move(inputs), std::move(sink), context, caller);
     if (!job) {
       caller.deliver(std::move(job.error()));
       return caller;
@@ -210,6 +222,19 @@ struct stepwise_chain_state {
   std::unique_ptr<chain_state> state;
 };
 
+class stepwise_chain : public described_actor<stepwise_chain_state::actor_type> {
+public:
+  stepwise_chain(caf::actor_config& config, std::shared_ptr<const chain_description> wiring,
+      bool streams, std::unique_ptr<chain_state> logic, std::string kind)
+    : described_actor(config, wiring, wiring, std::move(logic), std::move(kind)),
+      streams_(streams) {}
+
+  [[nodiscard]] bool streams() const noexcept override { return streams_; }
+
+private:
+  bool streams_;
+};
+
 } // namespace
 
 chain_actor spawn_chain(caf::actor_system& system, chain_description description,
@@ -217,8 +242,9 @@ chain_actor spawn_chain(caf::actor_system& system, chain_description description
   description.input_keys = sorted_keys(std::move(description.input_keys));
   description.output_keys = sorted_keys(std::move(description.output_keys));
   auto wiring = std::make_shared<const chain_description>(std::move(description));
-  return system.spawn<described_actor<stepwise_chain_state::actor_type>>(
-      wiring, wiring, std::move(state), std::move(kind));
+  auto streams = state->streams();
+  return system.spawn<stepwise_chain>(
+      std::move(wiring), streams, std::move(state), std::move(kind));
 }
 
 // -- bounded steps --------------------------------------------------------------------

@@ -25,7 +25,7 @@ class chain_jobs;
 /// back to its steps after that is dropped. Use it inside its actor only.
 class chain_job : public std::enable_shared_from_this<chain_job> {
 public:
-  chain_job(chain_jobs& all, uint64_t number, values given, call_context context,
+  chain_job(chain_jobs& all, uint64_t number, values given, sink_actor sink, call_context context,
       caf::typed_response_promise<values> caller);
 
   /// A job that nobody holds any more has no answer coming: CAF tells its caller so, and its steps
@@ -41,6 +41,9 @@ public:
   [[nodiscard]] const call_context& context() const { return context_; }
   [[nodiscard]] bool is_over() const { return is_over_; }
 
+  /// Where the text of the answer goes as it comes; invalid for a call that is no stream.
+  [[nodiscard]] const sink_actor& sink() const { return sink_; }
+
   /// Sends a request with a call_context of its own as its last argument. `on_result(Result&)`
   /// (nothing for void) runs with the answer unless the job is over by then; an error ends the job,
   /// and so does what `on_result` throws.
@@ -54,6 +57,18 @@ public:
   /// The same, with the error going to `on_error(caf::error&)`.
   template <class Result, class Handle, class OnResult, class OnError, class... Ts>
   void try_ask(const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs);
+
+  /// As ask, for the one step whose text is the chain's answer: of a stream, it goes to the sink as it
+  /// comes, under the ID of the job. Only for a state that streams().
+  template <class OnResult>
+  void ask_last(const llm_actor& to, OnResult on_result, llm_request request) {
+    ask_last<llm_result>(to, std::move(on_result), generate_atom_v, std::move(request));
+  }
+
+  template <class OnResult>
+  void ask_last(const chain_actor& to, OnResult on_result, values given) {
+    ask_last<values>(to, std::move(on_result), call_atom_v, std::move(given));
+  }
 
   void answer(values outputs);
   void fail(caf::error why);
@@ -76,21 +91,35 @@ public:
 private:
   friend class chain_jobs;
 
+  /// A request on its way.
+  struct step {
+    /// Whom to send a cancel.
+    caf::strong_actor_ptr to;
+    call_id id;
+  };
+
+  template <class Result, class Handle, class OnResult, class Atom, class Request>
+  void ask_last(const Handle& to, OnResult on_result, Atom atom, Request request);
+
+  template <class Result, class Handle, class OnResult, class OnError, class... Ts>
+  void begin(
+      call_context context, const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs);
+
   void fail_by_exception(const char* what);
   void end(const caf::error* why);
   void cancel_steps();
-  bool end_step(uint64_t step);
-  bool end_step(uint64_t step, const caf::error& why);
-  bool begin_step(uint64_t step, const caf::strong_actor_ptr& to);
+  bool end_step(uint64_t number);
+  bool end_step(uint64_t number, const caf::error& why);
+  bool begin_step(uint64_t number, step made);
 
   chain_jobs& all_;
   uint64_t number_;
   deadline::clock::time_point begin_;
+  sink_actor sink_;
   call_context context_;
   caf::typed_response_promise<values> caller_;
   uint64_t steps_ = 0;
-  /// Whom to send a cancel.
-  std::unordered_map<uint64_t, caf::strong_actor_ptr> outstanding_;
+  std::unordered_map<uint64_t, step> outstanding_;
   bool is_over_ = false;
   /// A step's error is being dealt with that has its line in the log.
   bool is_logged_ = false;
@@ -104,9 +133,10 @@ public:
   /// `kind` is what the chain's calls are counted and logged under.
   chain_jobs(caf::scheduled_actor* self, std::string kind);
 
-  /// Starts a job, unless the deadline has passed or too many are under way.
-  caf::expected<job_ptr> start(
-      values inputs, const call_context& context, caf::typed_response_promise<values> caller);
+  /// Starts a job, unless the deadline has passed or too many are under way. The sink is valid for a
+  /// stream only.
+  caf::expected<job_ptr> start(values inputs, sink_actor sink, const call_context& context,
+      caf::typed_response_promise<values> caller);
 
   /// Counts and logs a call that never was a job. The result is the error.
   caf::error refuse(const call_context& context, caf::error why);
@@ -142,6 +172,10 @@ public:
   /// Runs one call, whose inputs are complete: ends, now or after any number of steps, in
   /// job->answer or job->fail. Exceptions, here and in what steps lead to, become errc::internal.
   virtual void run(const job_ptr& job) = 0;
+
+  /// Whether the chain takes streams: its answer is the text of one step, which run() asks for with
+  /// job->ask_last. Others answer streams with errc::unsupported. Never changes.
+  [[nodiscard]] virtual bool streams() const { return false; }
 };
 
 /// Spawns the actor around a state. `kind` is the chain's label in metrics and its name in the log:
@@ -177,23 +211,40 @@ private:
 
 template <class Result, class Handle, class OnResult, class OnError, class... Ts>
 void chain_job::try_ask(const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
-  auto step = steps_++;
-  if (!begin_step(step, caf::actor_cast<caf::strong_actor_ptr>(to)))
+  begin<Result>(context_.child(steps_), to, std::move(on_result), std::move(on_error),
+      std::forward<Ts>(xs)...);
+}
+
+template <class Result, class Handle, class OnResult, class Atom, class Request>
+void chain_job::ask_last(const Handle& to, OnResult on_result, Atom atom, Request request) {
+  auto on_error = [this](caf::error& error) { fail(std::move(error)); };
+  if (sink_)
+    begin<Result>(
+        context_, to, std::move(on_result), on_error, stream_atom_v, std::move(request), sink_);
+  else
+    try_ask<Result>(to, std::move(on_result), on_error, atom, std::move(request));
+}
+
+template <class Result, class Handle, class OnResult, class OnError, class... Ts>
+void chain_job::begin(
+    call_context context, const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
+  auto number = steps_++;
+  if (!begin_step(number, {caf::actor_cast<caf::strong_actor_ptr>(to), context.id}))
     return;
   auto job = shared_from_this();
   all_.replies().ask<Result>(
       to, context_.due,
-      [job, step, on_result = std::move(on_result)](auto&... result) mutable {
-        if (job->end_step(step))
+      [job, number, on_result = std::move(on_result)](auto&... result) mutable {
+        if (job->end_step(number))
           job->attempt([&] { on_result(result...); });
       },
-      [job, step, on_error = std::move(on_error)](caf::error& error) mutable {
-        if (!job->end_step(step, error))
+      [job, number, on_error = std::move(on_error)](caf::error& error) mutable {
+        if (!job->end_step(number, error))
           return;
         job->attempt([&] { on_error(error); });
         job->is_logged_ = false;
       },
-      std::forward<Ts>(xs)..., context_.child(step));
+      std::forward<Ts>(xs)..., std::move(context));
 }
 
 } // namespace chainmail

@@ -45,6 +45,8 @@ public:
         call->key);
   }
 
+  [[nodiscard]] bool streams() const override { return true; }
+
 private:
   void reply(const call_ptr& call, const conversation& history) {
     auto prompt = options_.prompt.format(
@@ -55,7 +57,7 @@ private:
     request.prompts.push_back(std::move(*prompt));
     request.stop = options_.stop;
     request.parameters = options_.parameters;
-    call->job->ask<llm_result>(
+    call->job->ask_last(
         llm_,
         [this, call](llm_result& result) {
           if (result.completions.empty())
@@ -64,7 +66,7 @@ private:
           call->turn.ai = trimmed(result.text());
           remember(call);
         },
-        generate_atom_v, std::move(request));
+        std::move(request));
   }
 
   void remember(const call_ptr& call) {

@@ -2,6 +2,7 @@
 #include <chainmail/caf/log.hpp>
 #include <chainmail/caf/metrics.hpp>
 #include <chainmail/caf/reply_table.hpp>
+#include <chainmail/caf/sink_feed.hpp>
 #include <chainmail/chains/llm_chain.hpp>
 #include <chainmail/chains/wiring.hpp>
 
@@ -30,12 +31,10 @@ struct llm_chain_state {
   hub<chain_actor>::behavior_type make_behavior() {
     return {
         [this](call_atom, const values& inputs, const call_context& context) {
-          return call(inputs, context);
+          return call(inputs, nullptr, context);
         },
-        [](stream_atom, const values&, const sink_actor&,
-            const call_context&) -> caf::result<values> {
-          return make_failure(errc::unsupported, "chains do not stream yet: send a call instead");
-        },
+        [this](stream_atom, const values& inputs, const sink_actor& sink,
+            const call_context& context) { return call(inputs, &sink, context); },
         [this](describe_atom) { return *description; },
         [this](cancel_atom, const call_id& id) { compat::send(self, llm, cancel_atom_v, id); },
         replies.on_reply(),
@@ -44,41 +43,47 @@ struct llm_chain_state {
 
   using time_point = deadline::clock::time_point;
 
-  caf::result<values> call(const values& inputs, const call_context& context) {
+  /// `sink` is null for a call that is no stream.
+  caf::result<values> call(
+      const values& inputs, const sink_actor* sink, const call_context& context) {
     auto now = self->clock().now();
     counts.begin();
-    auto request = make_request(inputs, context, now);
+    auto request = make_request(inputs, sink, context, now);
     if (!request) {
       note_failure(context.id, now, request.error(), false);
       return std::move(request.error());
     }
     auto caller = self->make_response_promise<values>();
-    replies.ask<llm_result>(
-        llm, context.due,
-        [this, caller, id = context.id, now](llm_result& result) mutable {
-          if (result.completions.empty()) {
-            auto why =
-                make_failure(errc::malformed_response, "the LLM answered without a completion");
-            note_failure(id, now, why, false);
-            caller.deliver(std::move(why));
-            return;
-          }
-          values outputs;
-          outputs.emplace(options.output_key, std::move(result.completions.front().text));
-          counts.end(self->clock().now() - now);
-          caller.deliver(std::move(outputs));
-        },
-        [this, caller, id = context.id, now](caf::error& error) mutable {
-          note_failure(
-              id, now, error, is_logged(caf::actor_cast<caf::strong_actor_ptr>(llm), error));
-          caller.deliver(std::move(error));
-        },
-        generate_atom_v, std::move(*request), context);
+    auto on_result = [this, caller, id = context.id, now](llm_result& result) mutable {
+      if (result.completions.empty()) {
+        auto why = make_failure(errc::malformed_response, "the LLM answered without a completion");
+        note_failure(id, now, why, false);
+        caller.deliver(std::move(why));
+        return;
+      }
+      values outputs;
+      outputs.emplace(options.output_key, std::move(result.completions.front().text));
+      counts.end(self->clock().now() - now);
+      caller.deliver(std::move(outputs));
+    };
+    auto on_error = [this, caller, id = context.id, now](caf::error& error) mutable {
+      note_failure(id, now, error, is_logged(caf::actor_cast<caf::strong_actor_ptr>(llm), error));
+      caller.deliver(std::move(error));
+    };
+    if (sink != nullptr)
+      replies.ask<llm_result>(llm, context.due, std::move(on_result), std::move(on_error),
+          stream_atom_v, std::move(*request), *sink, context);
+    else
+      replies.ask<llm_result>(llm, context.due, std::move(on_result), std::move(on_error),
+          generate_atom_v, std::move(*request), context);
     return caller;
   }
 
   caf::expected<llm_request> make_request(
-      const values& inputs, const call_context& context, time_point now) {
+      const values& inputs, const sink_actor* sink, const call_context& context, time_point now) {
+    if (sink != nullptr)
+      if (auto error = check_sink(*sink))
+        return error;
     if (context.due.has_passed(now))
       return make_failure(errc::timed_out, "the deadline passed before the chain was started");
     if (replies.is_full())

@@ -6,6 +6,7 @@
 
 #include <caf/expected.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 #include <vector>
 
@@ -34,6 +35,14 @@ public:
 
   [[nodiscard]] bool have_fallback() const { return !fallback_.empty(); }
 
+  /// Whether one of them does, at least: the others say themselves that they do not.
+  [[nodiscard]] bool stream() const {
+    auto streams = [](const destination& x) { return may_stream(x.chain); };
+    return std::ranges::any_of(
+               routes_, streams, &std::pair<const std::string, destination>::second) ||
+           std::ranges::any_of(fallback_, streams);
+  }
+
   /// `unknown` is the error's code when there is no such route and no fallback.
   void send(const job_ptr& job, const std::string& key, errc unknown) const {
     auto found = routes_.find(key);
@@ -41,14 +50,14 @@ public:
       return job->fail(make_failure(unknown,
           "the router has no route '" + one_line(key, longest_quote) + "' and no fallback"));
     const auto& chosen = found != routes_.end() ? found->second : fallback_.front();
-    job->ask<values>(
+    job->ask_last(
         chosen.chain,
         [job, &chosen](values& answer) {
           if (auto error = keep_outputs(chosen.wiring, answer, chosen.name))
             return job->fail(std::move(error));
           job->answer(std::move(answer));
         },
-        call_atom_v, std::move(job->inputs));
+        std::move(job->inputs));
   }
 
 private:
@@ -91,6 +100,8 @@ public:
       return job->fail(to_failure(std::move(key.error()), "the router's function"));
     destinations_.send(job, *key, errc::invalid_input);
   }
+
+  [[nodiscard]] bool streams() const override { return destinations_.stream(); }
 
 private:
   destinations destinations_;
@@ -148,6 +159,8 @@ public:
         },
         generate_atom_v, std::move(request));
   }
+
+  [[nodiscard]] bool streams() const override { return destinations_.stream(); }
 
 private:
   destinations destinations_;

@@ -57,21 +57,24 @@ public:
 
   void run(const job_ptr& job) override { step(job, 0); }
 
+  [[nodiscard]] bool streams() const override { return may_stream(stages_.back().chain); }
+
 private:
   /// The job's inputs grow into all that is known.
   void step(const job_ptr& job, size_t index) {
     if (index == stages_.size())
       return finish(*job);
-    job->ask<values>(
-        stages_[index].chain,
-        [this, job, index](values& answer) {
-          if (auto error = keep_outputs(stages_[index].wiring, answer, stages_[index].name))
-            return job->fail(std::move(error));
-          for (auto& [key, given] : answer)
-            job->inputs.insert_or_assign(key, std::move(given));
-          step(job, index + 1);
-        },
-        call_atom_v, job->inputs);
+    auto go_on = [this, job, index](values& answer) {
+      if (auto error = keep_outputs(stages_[index].wiring, answer, stages_[index].name))
+        return job->fail(std::move(error));
+      for (auto& [key, given] : answer)
+        job->inputs.insert_or_assign(key, std::move(given));
+      step(job, index + 1);
+    };
+    if (index + 1 == stages_.size())
+      job->ask_last(stages_[index].chain, go_on, job->inputs);
+    else
+      job->ask<values>(stages_[index].chain, go_on, call_atom_v, job->inputs);
   }
 
   void finish(chain_job& job) const {

@@ -22,6 +22,8 @@ public:
 
   void run(const job_ptr& job) override { step(job, 0, std::move(job->inputs["input"])); }
 
+  [[nodiscard]] bool streams() const override { return may_stream(stages_.back().chain); }
+
 private:
   void step(const job_ptr& job, size_t index, value current) {
     if (index == stages_.size()) {
@@ -31,14 +33,15 @@ private:
     }
     values inputs;
     inputs.emplace(stages_[index].wiring.input_keys.front(), std::move(current));
-    job->ask<values>(
-        stages_[index].chain,
-        [this, job, index](values& answer) {
-          if (auto error = keep_outputs(stages_[index].wiring, answer, stages_[index].name))
-            return job->fail(std::move(error));
-          step(job, index + 1, std::move(answer.begin()->second));
-        },
-        call_atom_v, std::move(inputs));
+    auto go_on = [this, job, index](values& answer) {
+      if (auto error = keep_outputs(stages_[index].wiring, answer, stages_[index].name))
+        return job->fail(std::move(error));
+      step(job, index + 1, std::move(answer.begin()->second));
+    };
+    if (index + 1 == stages_.size())
+      job->ask_last(stages_[index].chain, go_on, std::move(inputs));
+    else
+      job->ask<values>(stages_[index].chain, go_on, call_atom_v, std::move(inputs));
   }
 
   std::vector<stage> stages_;

@@ -50,6 +50,11 @@ chain_description describe(
   return ask_by_message(system, chain, slot);
 }
 
+bool may_stream(const chain_actor& chain) {
+  auto* local = dynamic_cast<const described*>(caf::actor_cast<caf::abstract_actor*>(chain));
+  return local == nullptr || local->streams();
+}
+
 std::string only_output(const chain_description& chain, const std::string& slot) {
   if (chain.output_keys.size() != 1)
     throw std::invalid_argument{slot + " must have exactly one output, but it has " +

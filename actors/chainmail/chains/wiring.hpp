@@ -21,6 +21,9 @@ public:
 
   /// Never changes, and may be read from any thread.
   [[nodiscard]] virtual const chain_description& description() const noexcept = 0;
+
+  /// False for a chain that refuses to stream.
+  [[nodiscard]] virtual bool streams() const noexcept { return true; }
 };
 
 /// A chain's actor that is described, and logs its failed calls. `Base` takes what comes after the description.
@@ -45,6 +48,9 @@ private:
 /// 10 s; `slot` names it in the sentence: "the map chain".
 chain_description describe(
     caf::actor_system& system, const chain_actor& chain, const std::string& slot);
+
+/// Whether it is worth to ask a chain for a stream: not with those of this process that refuse.
+bool may_stream(const chain_actor& chain);
 
 /// The only output of a chain.
 /// @throws std::invalid_argument when it has none or several.

@@ -88,6 +88,8 @@ public:
     }
   }
 
+  [[nodiscard]] bool streams() const override { return may_stream(options_.documents_chain); }
+
 private:
   void condense(const call_ptr& call, const conversation& history) {
     auto text = show_conversation(history);
@@ -129,7 +131,7 @@ private:
     call->inputs.insert_or_assign(input_documents, std::move(documents));
     if (!takes(documents_wiring_, chat_history))
       call->inputs.erase(chat_history); // it may be long, and each map step would copy it
-    call->job->ask<values>(
+    call->job->ask_last(
         options_.documents_chain,
         [this, call, sources = std::move(sources)](values& outputs) mutable {
           if (auto error = keep_outputs(documents_wiring_, outputs, "the documents chain"))
@@ -143,7 +145,7 @@ private:
             call->outputs.insert_or_assign(source_documents, std::move(sources));
           remember(call, std::move(*text));
         },
-        call_atom_v, std::move(call->inputs));
+        std::move(call->inputs));
   }
 
   void remember(const call_ptr& call, std::string text) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chainmail/chains/chain_job.hpp>
+#include <chainmail/chains/wiring.hpp>
 #include <chainmail/documents/format_documents.hpp>
 
 #include <caf/expected.hpp>
@@ -31,22 +32,33 @@ public:
   template <class OnText>
   void ask(const job_ptr& job, values inputs, std::string text, OnText on_text) const {
     inputs.insert_or_assign(variable_, std::move(text));
-    job->ask<values>(
-        chain_,
-        [job, this, on_text = std::move(on_text)](values& answer) mutable {
-          auto found = take_text(answer, output_, name_);
-          if (!found)
-            return job->fail(std::move(found.error()));
-          on_text(*found);
-        },
-        call_atom_v, std::move(inputs));
+    job->ask<values>(chain_, reader(job, std::move(on_text)), call_atom_v, std::move(inputs));
   }
+
+  /// The same for the text that is the job's answer.
+  template <class OnText>
+  void ask_last(const job_ptr& job, values inputs, std::string text, OnText on_text) const {
+    inputs.insert_or_assign(variable_, std::move(text));
+    job->ask_last(chain_, reader(job, std::move(on_text)), std::move(inputs));
+  }
+
+  [[nodiscard]] bool streams() const { return may_stream(chain_); }
 
   /// Of the chain around the slot: documents, and what the slot's chain needs besides its text and
   /// besides what the outer chain `supplies`.
   [[nodiscard]] chain_description outer_description(const std::vector<std::string>& supplies) const;
 
 private:
+  template <class OnText>
+  auto reader(const job_ptr& job, OnText on_text) const {
+    return [job, this, on_text = std::move(on_text)](values& answer) mutable {
+      auto found = take_text(answer, output_, name_);
+      if (!found)
+        return job->fail(std::move(found.error()));
+      on_text(*found);
+    };
+  }
+
   chain_actor chain_;
   std::string variable_;
   const char* name_;

@@ -66,15 +66,25 @@ struct reducer {
   void ask(
       const job_ptr& job, values inputs, std::vector<document> documents, OnText on_text) const {
     inputs.insert_or_assign(input_documents, std::move(documents));
-    job->ask<values>(
-        chain,
-        [job, this, on_text = std::move(on_text)](values& answer) mutable {
-          auto text = take_text(answer, output, name);
-          if (!text)
-            return job->fail(std::move(text.error()));
-          on_text(*text);
-        },
-        call_atom_v, std::move(inputs));
+    job->ask<values>(chain, reader(job, std::move(on_text)), call_atom_v, std::move(inputs));
+  }
+
+  /// The same for the text that is the job's answer.
+  template <class OnText>
+  void ask_last(
+      const job_ptr& job, values inputs, std::vector<document> documents, OnText on_text) const {
+    inputs.insert_or_assign(input_documents, std::move(documents));
+    job->ask_last(chain, reader(job, std::move(on_text)), std::move(inputs));
+  }
+
+  template <class OnText>
+  auto reader(const job_ptr& job, OnText on_text) const {
+    return [job, this, on_text = std::move(on_text)](values& answer) mutable {
+      auto text = take_text(answer, output, name);
+      if (!text)
+        return job->fail(std::move(text.error()));
+      on_text(*text);
+    };
   }
 };
 
@@ -129,6 +139,8 @@ public:
         ->pump();
   }
 
+  [[nodiscard]] bool streams() const override { return may_stream(combine_.chain); }
+
 private:
   void reduce(const call_ptr& call) {
     std::vector<size_t> lengths;
@@ -168,7 +180,7 @@ private:
   }
 
   void combine(const call_ptr& call) {
-    combine_.ask(call->job, std::move(call->inputs), std::move(call->documents),
+    combine_.ask_last(call->job, std::move(call->inputs), std::move(call->documents),
         [this, call](std::string& text) {
           values outputs;
           outputs.emplace(output_text, std::move(text));

@@ -37,19 +37,25 @@ public:
     step(call, initial_);
   }
 
+  [[nodiscard]] bool streams() const override { return initial_.streams() && refine_.streams(); }
+
 private:
   void step(const std::shared_ptr<refine_call>& call, const documents_slot& chain) {
     auto text = format_document(options_.document_prompt, call->documents[call->next++]);
     if (!text)
       return call->job->fail(std::move(text.error()));
-    chain.ask(call->job, call->inputs, std::move(*text), [this, call](std::string& answer) {
+    auto go_on = [this, call](std::string& answer) {
       if (options_.return_intermediate_steps)
         call->steps.push_back(answer);
       if (call->next == call->documents.size())
         return finish(*call, std::move(answer));
       call->inputs.insert_or_assign(options_.answer_variable, std::move(answer));
       step(call, refine_);
-    });
+    };
+    if (call->next == call->documents.size())
+      chain.ask_last(call->job, call->inputs, std::move(*text), go_on);
+    else
+      chain.ask(call->job, call->inputs, std::move(*text), go_on);
   }
 
   void finish(refine_call& call, std::string answer) const {

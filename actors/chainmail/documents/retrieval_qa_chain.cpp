@@ -35,6 +35,8 @@ public:
         retrieve_atom_v, std::move(wanted));
   }
 
+  [[nodiscard]] bool streams() const override { return may_stream(documents_chain_); }
+
 private:
   void answer(const job_ptr& job, std::string question, std::vector<scored_document>& found) const {
     std::vector<document> documents;
@@ -47,7 +49,7 @@ private:
     auto inputs = std::move(job->inputs);
     inputs.insert_or_assign("question", std::move(question));
     inputs.insert_or_assign(input_documents, std::move(documents));
-    job->ask<values>(
+    job->ask_last(
         documents_chain_,
         [this, job, sources = std::move(sources)](values& outputs) mutable {
           if (auto error = keep_outputs(documents_wiring_, outputs, "the documents chain"))
@@ -61,7 +63,7 @@ private:
             outputs.insert_or_assign("source_documents", std::move(sources));
           job->answer(std::move(outputs));
         },
-        call_atom_v, std::move(inputs));
+        std::move(inputs));
   }
 
   retriever_actor retriever_;

@@ -22,10 +22,12 @@ public:
     auto text = join_documents(options_.document_prompt, *documents, options_.separator);
     if (!text)
       return job->fail(std::move(text.error()));
-    chain_.ask(job, std::move(job->inputs), std::move(*text), [job](std::string& answer) {
+    chain_.ask_last(job, std::move(job->inputs), std::move(*text), [job](std::string& answer) {
       job->answer({{output_text, std::move(answer)}});
     });
   }
+
+  [[nodiscard]] bool streams() const override { return chain_.streams(); }
 
 private:
   documents_slot chain_;

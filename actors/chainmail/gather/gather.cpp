@@ -125,11 +125,16 @@ struct gather_state {
     out.started = self->clock().now() - job->begin;
     in_flight.add(1);
     // The deadline is watched once for the whole job, not for each call.
-    replies.ask<values>(
-        job->chain, deadline{},
-        [this, job, index](values& result) { finish(job, index, std::move(result), {}); },
-        [this, job, index](caf::error& error) { finish(job, index, {}, std::move(error)); },
-        call_atom_v, std::move(job->inputs[index]), job->context.child(index));
+    auto on_result = [this, job, index](
+                         values& result) { finish(job, index, std::move(result), {}); };
+    auto on_error = [this, job, index](
+                        caf::error& error) { finish(job, index, {}, std::move(error)); };
+    if (job->options.sink)
+      replies.ask<values>(job->chain, deadline{}, on_result, on_error, stream_atom_v,
+          std::move(job->inputs[index]), job->options.sink, job->context.child(index));
+    else
+      replies.ask<values>(job->chain, deadline{}, on_result, on_error, call_atom_v,
+          std::move(job->inputs[index]), job->context.child(index));
   }
 
   void finish(const job_ptr& job, size_t index, values result, caf::error error) {
