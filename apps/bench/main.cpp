@@ -32,28 +32,55 @@ caf::expected<bench::report> measure(caf::actor_system& system, const bench::loa
   return result;
 }
 
+enum class endpoint_need { none, required, optional };
+
 struct scenario {
   const char* name;
   scenario_function run;
-  /// The others simulate theirs.
-  bool needs_endpoint;
+  endpoint_need endpoint;
   /// When nothing else is said. in_flight 0: all calls at once.
   size_t calls;
   size_t in_flight;
+  /// 0 where it has no meaning, or is found out.
+  size_t per_second = 0;
 };
 
 constexpr std::array scenarios = {
-    scenario{"fanout", measure<bench::fanout>, true, 1'000, 0},
-    scenario{"map_reduce", measure<bench::map_reduce>, true, 1'000, 0},
-    scenario{"chat_vector_db", measure<bench::chat_vector_db>, true, 1'000, 0},
-    scenario{"chaos", bench::chaos, false, 5'000, 200},
-    scenario{"limits", bench::limits, false, 2'000, 0},
-    scenario{"two_429s", bench::two_429s, false, 1, 1},
-    scenario{"outage", bench::outage, false, 1, 1},
-    scenario{"hedging", bench::hedging, false, 5'000, 100},
-    scenario{"remote", bench::remote, false, 100'000, 256},
-    scenario{"remote_node", bench::remote_node, false, 1, 1},
+    scenario{"fanout", measure<bench::fanout>, endpoint_need::required, 1'000, 0},
+    scenario{"chain_only", measure<bench::chain_only>, endpoint_need::none, 200'000, 1'000},
+    scenario{"engine", measure<bench::engine>, endpoint_need::required, 20'000, 100},
+    scenario{"rate", bench::rate, endpoint_need::required, 5'000, 0, 1'000},
+    scenario{"plain_curl", bench::plain_curl, endpoint_need::required, 5'000, 0, 1'000},
+    scenario{"map_reduce", measure<bench::map_reduce>, endpoint_need::required, 1'000, 0},
+    scenario{"chat_vector_db", measure<bench::chat_vector_db>, endpoint_need::required, 1'000, 0},
+    scenario{"limiter", measure<bench::limiter>, endpoint_need::none, 200'000, 10'000},
+    scenario{"waiting", bench::waiting, endpoint_need::none, 10'000, 4'000},
+    scenario{"soak", bench::soak, endpoint_need::optional, 1, 0},
+    scenario{"start_up", bench::start_up, endpoint_need::none, 20, 1},
+    scenario{"chaos", bench::chaos, endpoint_need::none, 5'000, 200},
+    scenario{"limits", bench::limits, endpoint_need::none, 2'000, 0},
+    scenario{"two_429s", bench::two_429s, endpoint_need::none, 1, 1},
+    scenario{"outage", bench::outage, endpoint_need::none, 1, 1},
+    scenario{"hedging", bench::hedging, endpoint_need::none, 5'000, 100},
+    scenario{"remote", bench::remote, endpoint_need::none, 100'000, 256},
 };
+
+/// Other processes of those.
+constexpr std::array helpers = {
+    scenario{"remote_node", bench::remote_node, endpoint_need::none, 1, 1},
+    scenario{"endpoint", bench::endpoint, endpoint_need::none, 1, 1},
+    scenario{"one_call", bench::one_call, endpoint_need::required, 1, 1},
+};
+
+const scenario* find_scenario(std::string_view name) {
+  for (const auto& each : scenarios)
+    if (each.name == name)
+      return &each;
+  for (const auto& each : helpers)
+    if (each.name == name)
+      return &each;
+  return nullptr;
+}
 
 std::string scenario_names() {
   std::string result;
@@ -69,6 +96,7 @@ struct bench_config : caf::actor_system_config {
   std::string base_url;
   size_t calls = usual;
   size_t in_flight = 0;
+  size_t per_second = usual;
   bench::load load;
   llm_settings llm;
   std::string json;
@@ -77,15 +105,26 @@ struct bench_config : caf::actor_system_config {
     opt_group{custom_options_, "global"}
         .add(scenario, "scenario", with_default("what to run: " + scenario_names(), scenario))
         .add(base_url, "base-url",
-            "fanout, map_reduce, chat_vector_db: endpoint, such as http://127.0.0.1:8080/v1 "
-            "(default: OPENAI_BASE_URL); the others simulate theirs")
-        .add(calls, "calls",
-            "fanout, chaos, limits, hedging, remote: how many calls to measure (default: the "
-            "scenario's)")
+            "fanout, engine, rate, plain_curl, map_reduce, chat_vector_db, soak: endpoint, such as "
+            "http://127.0.0.1:8080/v1; the others simulate theirs (default: OPENAI_BASE_URL; for "
+            "soak "
+            "a simulated one)")
+        .add(calls, "calls", "how many calls to measure (default: the scenario's)")
         .add(in_flight, "in-flight",
-            "the same: how many of them at once, at most 10000 (default: the scenario's)")
+            "how many of them at once, at most 10000; limiter, waiting: how many wait (default: "
+            "the "
+            "scenario's)")
         .add(load.warm_up, "warm-up",
-            with_default("fanout: calls to make before, not measured", load.warm_up))
+            with_default("fanout, chain_only, engine, rate, plain_curl: calls to make before, not "
+                         "measured",
+                load.warm_up))
+        .add(per_second, "rate",
+            "rate, plain_curl, soak: calls a second; 0 with plain_curl: as many as go (default: "
+            "1000; "
+            "for soak half of the best rate)")
+        .add(load.duration, "duration", with_default("soak: how long", load.duration))
+        .add(load.latency, "latency",
+            with_default("soak: how long the simulated endpoint takes", load.latency))
         .add(load.chains, "chains",
             with_default("map_reduce, chat_vector_db: how many chain calls to gather", load.chains))
         .add(load.documents, "documents",
@@ -113,12 +152,26 @@ int refuse(const std::string& sentence) {
   return 2;
 }
 
+bool has_endpoint(const bench_config& config) {
+  auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
+  return !config.base_url.empty() || !config.llm.base_url.empty() ||
+         (from_environment != nullptr && *from_environment != '\0');
+}
+
 /// Why the options make no sense, or nothing.
 std::string complaint_about(const bench_config& config, const scenario& what) {
   constexpr size_t most = 10'000'000;
   if (config.calls == 0 || (config.calls > most && config.calls != usual) ||
       config.load.warm_up > most)
     return "--calls must be between 1 and 10000000, --warm-up at most that";
+  constexpr size_t most_per_second = 1'000'000;
+  if (config.per_second != usual &&
+      (config.per_second > most_per_second ||
+          (config.per_second == 0 && config.scenario != "plain_curl")))
+    return "--rate must be between 1 and 1000000";
+  if (config.load.duration < std::chrono::seconds{1} ||
+      config.load.duration > std::chrono::hours{100})
+    return "--duration must be between 1s and 100h";
   constexpr size_t most_chains = 100'000;
   if (config.load.chains == 0 || config.load.chains > most_chains || config.load.documents == 0 ||
       config.load.documents > most_chains)
@@ -130,12 +183,9 @@ std::string complaint_about(const bench_config& config, const scenario& what) {
     return "--requests-per-minute and --tokens-per-minute must be between 1 and 10000000";
   if (config.load.outage < std::chrono::seconds{1} || config.load.outage > std::chrono::hours{1})
     return "--outage must be between 1s and 60min";
-  auto* from_environment = std::getenv("OPENAI_BASE_URL"); // NOLINT(concurrency-mt-unsafe)
-  auto has_endpoint = !config.base_url.empty() || !config.llm.base_url.empty() ||
-                      (from_environment != nullptr && *from_environment != '\0');
-  if (what.needs_endpoint && !has_endpoint)
+  if (what.endpoint == endpoint_need::required && !has_endpoint(config))
     return "name the endpoint to load, with --base-url or OPENAI_BASE_URL";
-  if (!what.needs_endpoint && !config.base_url.empty())
+  if (what.endpoint == endpoint_need::none && !config.base_url.empty())
     return std::string{what.name} + " simulates its endpoint, and takes no --base-url";
   return {};
 }
@@ -148,14 +198,17 @@ caf::expected<bench::load> to_load(const bench_config& config, const scenario& w
     return error;
   result.calls = config.calls == usual ? what.calls : config.calls;
   result.in_flight = config.in_flight != 0 ? config.in_flight : what.in_flight;
+  auto per_second = config.per_second == usual ? what.per_second : config.per_second;
+  result.per_second = static_cast<double>(per_second);
+  result.has_endpoint = has_endpoint(config);
   if (result.in_flight == 0)
     result.in_flight = std::min(result.calls, capacity_of({}));
   return result;
 }
 
 int run_bench(caf::actor_system& system, const bench_config& config) {
-  auto what = std::ranges::find(scenarios, config.scenario, &scenario::name);
-  if (what == scenarios.end())
+  const auto* what = find_scenario(config.scenario);
+  if (what == nullptr)
     return refuse("there is no scenario '" + config.scenario + "'; there are: " + scenario_names());
   if (auto complaint = complaint_about(config, *what); !complaint.empty())
     return refuse(complaint);

@@ -34,6 +34,19 @@ double stopwatch::cpu_s() const {
   return process_cpu_s() - cpu_;
 }
 
+long peak_rss_kib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+void note_cost(figures& to, size_t calls, const stopwatch& watch) {
+  to.wall_s = watch.wall_s();
+  to.cpu_s = watch.cpu_s();
+  to.calls = calls;
+  to.peak_rss_kib = peak_rss_kib();
+}
+
 double percentile(std::vector<double>& of, double share) {
   if (of.empty())
     return 0;
@@ -44,9 +57,7 @@ double percentile(std::vector<double>& of, double share) {
 
 figures summarize(const std::vector<outcome>& outcomes, const stopwatch& watch) {
   figures result;
-  result.wall_s = watch.wall_s();
-  result.cpu_s = watch.cpu_s();
-  result.calls = outcomes.size();
+  note_cost(result, outcomes.size(), watch);
   std::vector<double> latencies;
   latencies.reserve(outcomes.size());
   for (const auto& o : outcomes) {
@@ -57,9 +68,6 @@ figures summarize(const std::vector<outcome>& outcomes, const stopwatch& watch) 
   }
   result.p50_ms = percentile(latencies, 0.50);
   result.p99_ms = percentile(latencies, 0.99);
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  result.peak_rss_kib = usage.ru_maxrss;
   return result;
 }
 

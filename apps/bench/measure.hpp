@@ -40,8 +40,14 @@ struct figures {
   std::string first_error;
 };
 
+/// Of this process since its start.
+long peak_rss_kib();
+
 /// Nearest rank; 0 of nothing. Reorders.
 double percentile(std::vector<double>& of, double share);
+
+/// Wall and CPU time and memory, as they are now.
+void note_cost(figures& to, size_t calls, const stopwatch& watch);
 
 figures summarize(const std::vector<outcome>& outcomes, const stopwatch& watch);
 

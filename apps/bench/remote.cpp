@@ -1,5 +1,6 @@
 // What another node costs: the same calls to a scripted LLM here, and to one in another process.
 #include "bad_days.hpp"
+#include "processes.hpp"
 #include "scenarios.hpp"
 
 #include <chainmail/chainmail.hpp>
@@ -7,16 +8,7 @@
 #include <caf/actor_system.hpp>
 
 #include <algorithm>
-#include <array>
-#include <csignal>
-#include <cstdio>
-#include <fcntl.h>
 #include <iostream>
-#include <memory>
-#include <spawn.h>
-#include <stdexcept>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace chainmail::bench {
 
@@ -36,50 +28,6 @@ llm_actor spawn_echo(caf::actor_system& system) {
     return scripted_reply{request.prompts.front(), {}, {}};
   });
 }
-
-/// This program as another process, which serves an LLM until its input ends.
-class other_process {
-public:
-  other_process() {
-    std::array<int, 2> to{};
-    std::array<int, 2> from{};
-    if (pipe2(to.data(), O_CLOEXEC) != 0 || pipe2(from.data(), O_CLOEXEC) != 0)
-      throw std::runtime_error{"no pipe to another process"};
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, to[0], STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&files, from[1], STDOUT_FILENO);
-    auto name = std::string{"chainmail-bench"};
-    auto scenario = std::string{"--scenario=remote_node"};
-    std::array<char*, 3> arguments{name.data(), scenario.data(), nullptr};
-    auto failed =
-        posix_spawn(&process_, "/proc/self/exe", &files, nullptr, arguments.data(), environ);
-    posix_spawn_file_actions_destroy(&files);
-    close(to[0]);
-    close(from[1]);
-    input_ = to[1];
-    auto* output = fdopen(from[0], "r");
-    auto port = 0;
-    auto said = failed == 0 && std::fscanf(output, "%d", &port) == 1; // NOLINT(cert-err34-c)
-    std::fclose(output);
-    if (!said)
-      throw std::runtime_error{"the other process did not start"};
-    address_ = "127.0.0.1:" + std::to_string(port);
-  }
-  other_process(const other_process&) = delete;
-  other_process& operator=(const other_process&) = delete;
-  ~other_process() {
-    close(input_);
-    waitpid(process_, nullptr, 0);
-  }
-
-  [[nodiscard]] const std::string& address() const { return address_; }
-
-private:
-  pid_t process_ = 0;
-  int input_ = -1;
-  std::string address_;
-};
 
 /// Milliseconds of calls, one after the other.
 caf::expected<std::vector<double>> latencies(caf::scoped_actor& self, const llm_actor& llm) {
@@ -140,9 +88,9 @@ caf::expected<crowd> run_crowds(
 } // namespace
 
 caf::expected<report> remote(caf::actor_system& system, const load& how_much) {
-  other_process other;
+  background_process other{this_program({"--scenario=remote_node"})};
   node_options options;
-  options.join = {other.address()};
+  options.join = {"127.0.0.1:" + other.first_line()};
   node here{system, options};
   auto far = here.find<llm_actor>("llm");
   caf::scoped_actor self{system};

@@ -1,9 +1,7 @@
 // The scenarios.
 #include "scenarios.hpp"
 
-#include <chainmail/chainmail.hpp>
-
-#include <caf/actor_system.hpp>
+#include "stack.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -11,31 +9,6 @@
 namespace chainmail::bench {
 
 namespace {
-
-constexpr auto name_prompt = "What is a good name for a company that makes {product}?";
-
-/// The stack that every scenario stands on.
-struct stack {
-  stack(caf::actor_system& system, const load& how_much, size_t in_flight)
-    : self(system),
-      http([&] {
-        http_options options;
-        options.max_in_flight = in_flight;
-        return spawn_http(system, options);
-      }()),
-      llm(spawn_llm(system, http, how_much.llm)) {}
-
-  caf::expected<std::vector<outcome>> run(
-      const chain_actor& chain, std::vector<values> inputs, size_t in_flight) {
-    gather_options options;
-    options.max_in_flight = static_cast<uint32_t>(in_flight);
-    return gather(self, chain, std::move(inputs), options);
-  }
-
-  caf::scoped_actor self;
-  http_actor http;
-  llm_actor llm;
-};
 
 /// The median time of one call by itself, of five.
 template <class Call>
@@ -84,9 +57,7 @@ std::vector<document> some_documents(size_t count) {
 caf::expected<figures> fanout(caf::actor_system& system, const load& how_much) {
   stack with{system, how_much, how_much.in_flight};
   auto names = spawn_llm_chain(system, with.llm, name_prompt);
-  auto inputs_for = [](size_t calls) {
-    return std::vector<values>(calls, {{"product", "toothpaste"}});
-  };
+  auto inputs_for = [](size_t calls) { return std::vector<values>(calls, name_inputs()); };
   if (how_much.warm_up > 0)
     if (auto warm = with.run(names, inputs_for(how_much.warm_up), how_much.in_flight); !warm)
       return std::move(warm.error());

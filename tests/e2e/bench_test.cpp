@@ -92,3 +92,131 @@ TEST_CASE("remote measures another process, and every answer is right") {
   CHECK(std::abs(figures["added_p50_ms"].GetDouble() - added) < 0.001);
   CHECK(added > 0);
 }
+
+TEST_CASE("chain_only needs no endpoint, and counts its calls") {
+  auto result = run_program("chainmail-bench",
+      {"--scenario=chain_only", "--calls=5000", "--in-flight=100", "--warm-up=100"});
+  INFO(result.said());
+  REQUIRE(result.status == 0);
+  auto figures = parsed(result.out);
+  CHECK(figures["calls"].GetInt() == 5'000);
+  CHECK(figures["errors"].GetInt() == 0);
+  CHECK(figures["rps"].GetDouble() > 1'000);
+  CHECK(figures["cpu_us_per_call"].GetDouble() > 0.1);
+}
+
+TEST_CASE("the engine alone makes the same exchanges") {
+  simulator_process simulator{{"--latency=20ms"}};
+  auto result =
+      run_program("chainmail-bench", {"--scenario=engine", "--base-url=" + simulator.base_url(),
+                                         "--calls=200", "--in-flight=50", "--warm-up=50"});
+  INFO(result.said());
+  REQUIRE(result.status == 0);
+  auto figures = parsed(result.out);
+  CHECK(figures["calls"].GetInt() == 200);
+  CHECK(figures["errors"].GetInt() == 0);
+  CHECK(figures["wall_s"].GetDouble() >= 0.08); // four rounds of 50
+  CHECK(figures["p50_ms"].GetDouble() >= 20);
+}
+
+TEST_CASE("the engine alone counts the exchanges that failed") {
+  simulator_process simulator{{"--script=ok,503,ok"}};
+  auto result = run_program("chainmail-bench",
+      {"--scenario=engine", "--base-url=" + simulator.base_url(), "--calls=3", "--in-flight=1"});
+  INFO(result.said());
+  CHECK(result.status == 1);
+  CHECK(parsed(result.out)["errors"].GetInt() == 1);
+}
+
+TEST_CASE("a constant rate is held, by chainmail and by libcurl alone") {
+  simulator_process simulator{{"--latency=20ms"}};
+  for (const auto* scenario : {"rate", "plain_curl"}) {
+    auto result = run_program(
+        "chainmail-bench", {"--scenario="s + scenario, "--base-url=" + simulator.base_url(),
+                               "--calls=100", "--warm-up=20", "--rate=100"});
+    INFO(result.said());
+    REQUIRE(result.status == 0);
+    auto figures = parsed(result.out);
+    CHECK(figures["scenario"] == scenario);
+    CHECK(figures["calls"].GetInt() == 100);
+    CHECK(figures["errors"].GetInt() == 0);
+    CHECK(figures["wall_s"].GetDouble() >= 0.5); // less than a second when the first call came late
+    CHECK(figures["rps"].GetDouble() > 10);
+    CHECK(figures["rps"].GetDouble() <= 200);
+    CHECK(figures["from_call_p50_ms"].GetDouble() >= 20);
+    CHECK(figures["p50_ms"].GetDouble() >= figures["from_call_p50_ms"].GetDouble() * 0.98);
+    CHECK(figures["p99_ms"].GetDouble() >= figures["p90_ms"].GetDouble());
+    CHECK(figures["max_ms"].GetDouble() >= figures["p99_ms"].GetDouble());
+  }
+}
+
+TEST_CASE("without a rate, libcurl alone keeps so many calls in flight") {
+  simulator_process simulator{{"--latency=50ms"}};
+  auto result =
+      run_program("chainmail-bench", {"--scenario=plain_curl", "--base-url=" + simulator.base_url(),
+                                         "--calls=40", "--rate=0", "--in-flight=20"});
+  INFO(result.said());
+  REQUIRE(result.status == 0);
+  auto figures = parsed(result.out);
+  CHECK(figures["errors"].GetInt() == 0);
+  CHECK(figures["wall_s"].GetDouble() >= 0.1); // two rounds
+  CHECK(figures["p50_ms"].GetDouble() >= 50);
+}
+
+TEST_CASE("plain_curl counts failed calls") {
+  simulator_process simulator{{"--script=ok,500"}};
+  auto result =
+      run_program("chainmail-bench", {"--scenario=plain_curl", "--base-url=" + simulator.base_url(),
+                                         "--calls=3", "--rate=0", "--in-flight=1"});
+  INFO(result.said());
+  CHECK(result.status == 1);
+  CHECK(parsed(result.out)["errors"].GetInt() == 1);
+  CHECK(result.err.find("first error: the status was 500") != std::string::npos);
+}
+
+TEST_CASE("every caller of a crowded limiter gets its permit") {
+  auto result =
+      run_program("chainmail-bench", {"--scenario=limiter", "--calls=3000", "--in-flight=1000"});
+  INFO(result.said());
+  REQUIRE(result.status == 0);
+  auto figures = parsed(result.out);
+  CHECK(figures["calls"].GetInt() == 3'000);
+  CHECK(figures["errors"].GetInt() == 0);
+}
+
+TEST_CASE("waiting compares the same calls alone and beside those that wait") {
+  auto result =
+      run_program("chainmail-bench", {"--scenario=waiting", "--calls=100", "--in-flight=100"});
+  INFO(result.said());
+  auto figures = parsed(result.out);
+  CHECK(figures["calls"].GetInt() == 500);
+  CHECK(figures["errors"].GetInt() == 0);
+  CHECK(figures["waiting"].GetInt() == 100);
+  CHECK(figures["alone_cpu_us_per_call"].GetDouble() > 0);
+  CHECK(figures["ratio"].GetDouble() >= figures["least_ratio"].GetDouble());
+  CHECK(figures["ratio"].GetDouble() <= figures["most_ratio"].GetDouble());
+  CHECK(figures["held"].GetBool() == (result.status == 0));
+}
+
+TEST_CASE("a soak leaves nothing behind, and says how memory went") {
+  auto result = run_program(
+      "chainmail-bench", {"--scenario=soak", "--duration=2s", "--rate=100", "--latency=1ms"});
+  INFO(result.said());
+  auto figures = parsed(result.out);
+  CHECK(figures["calls"].GetInt() == 200);
+  CHECK(figures["errors"].GetInt() == 0);
+  CHECK(figures["permits_left"].GetInt() == 0);
+  CHECK(figures["sockets_left"].GetInt() == 0);
+  CHECK(figures["rss_kib"].GetArray().Size() >= 1);
+  CHECK(figures["rss_mean_kib"].GetDouble() >= 0);
+}
+
+TEST_CASE("start_up runs programs that make one call") {
+  auto result = run_program("chainmail-bench", {"--scenario=start_up", "--calls=2"});
+  INFO(result.said());
+  auto figures = parsed(result.out);
+  CHECK(figures["calls"].GetInt() == 2);
+  CHECK(figures["errors"].GetInt() == 0);
+  CHECK(figures["min_ms"].GetDouble() > 0.1);
+  CHECK(figures["max_ms"].GetDouble() >= figures["p50_ms"].GetDouble());
+}
