@@ -105,3 +105,36 @@ TEST_CASE("the IETF's draft headers stand for requests where the usual ones say 
   CHECK(limits->requests_reset == caf::timespan{30s});
   CHECK_FALSE(limits->token_limit);
 }
+
+TEST_CASE("Anthropic's limits are read, with resets counted from the date of the response") {
+  auto limits = limits_in(
+      {{"date", "Sat, 31 Jan 2026 12:00:00 GMT"}, {"anthropic-ratelimit-requests-limit", "50"},
+          {"anthropic-ratelimit-requests-remaining", "49"},
+          {"anthropic-ratelimit-requests-reset", "2026-01-31T12:00:30Z"},
+          {"anthropic-ratelimit-tokens-limit", "40000"},
+          {"anthropic-ratelimit-tokens-remaining", "39000"},
+          {"anthropic-ratelimit-tokens-reset", "2026-01-31T11:59:59Z"},
+          {"anthropic-ratelimit-input-tokens-limit", "7"},
+          {"anthropic-ratelimit-output-tokens-limit", "8"}});
+  REQUIRE(limits);
+  CHECK(limits->request_limit == 50);
+  CHECK(limits->requests_left == 49);
+  CHECK(limits->requests_reset == caf::timespan{30s});
+  CHECK(limits->token_limit == 40'000);
+  CHECK(limits->tokens_left == 39'000);
+  CHECK(limits->tokens_reset == caf::timespan{0s});
+}
+
+TEST_CASE("Anthropic's input tokens stand in for tokens, and odd times for none") {
+  auto limits = limits_in(
+      {{"date", "Sat, 31 Jan 2026 12:00:00 GMT"}, {"anthropic-ratelimit-input-tokens-limit", "7"},
+          {"anthropic-ratelimit-input-tokens-remaining", "6"},
+          {"anthropic-ratelimit-input-tokens-reset", "2026-13-31T12:00:00Z"},
+          {"anthropic-ratelimit-requests-reset", "2026-02-28T12:00:00Z"}});
+  REQUIRE(limits);
+  CHECK(limits->token_limit == 7);
+  CHECK(limits->tokens_left == 6);
+  CHECK_FALSE(limits->tokens_reset);
+  CHECK_FALSE(limits->requests_reset);
+  CHECK_FALSE(limits_in({{"anthropic-ratelimit-requests-reset", "2026-01-31T12:00:30Z"}}));
+}

@@ -1,9 +1,13 @@
 // Reading the headers of rate limits: numbers and durations, in one pass.
 #include <chainmail/http/rate_limit_headers.hpp>
 
+#include <curl/curl.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <string>
 #include <string_view>
 
 namespace chainmail {
@@ -90,6 +94,63 @@ void read_draft(std::string_view name, std::string_view text, provider_limits& i
     into.requests_reset = read_duration(text);
 }
 
+/// "2026-01-31T12:00:00Z", the only form that is sent, as seconds since 1970.
+std::optional<int64_t> read_time(std::string_view text) {
+  constexpr std::string_view form = "0000-00-00T00:00:00Z";
+  if (text.size() != form.size())
+    return std::nullopt;
+  for (size_t i = 0; i < form.size(); ++i) {
+    auto is_digit = text[i] >= '0' && text[i] <= '9';
+    if (form[i] == '0' ? !is_digit : text[i] != form[i])
+      return std::nullopt;
+  }
+  auto number = [text](size_t at, size_t digits) {
+    auto result = 0;
+    for (auto c : text.substr(at, digits))
+      result = result * 10 + (c - '0');
+    return result;
+  };
+  using namespace std::chrono;
+  auto day = year{number(0, 4)} / number(5, 2) / number(8, 2);
+  if (!day.ok())
+    return std::nullopt;
+  auto time =
+      sys_days{day} + hours{number(11, 2)} + minutes{number(14, 2)} + seconds{number(17, 2)};
+  return time.time_since_epoch().count();
+}
+
+/// A reset that is a time, counted from the response's own date: clocks differ.
+std::optional<caf::timespan> until(std::string_view text, const http_response& response) {
+  constexpr int64_t a_day = 86'400;
+  auto time = read_time(text);
+  auto now = curl_getdate(std::string{response.header("date")}.c_str(), nullptr);
+  if (!time || now == -1 || *time - now > a_day)
+    return std::nullopt;
+  return std::chrono::seconds{std::max<int64_t>(*time - now, 0)};
+}
+
+/// `name` without "anthropic-ratelimit-". Limits of input tokens stand for those of tokens where
+/// those say nothing: `input`.
+void read_anthropic(std::string_view name, std::string_view text, const http_response& response,
+    provider_limits& into, provider_limits& input) {
+  constexpr std::string_view input_tokens = "input-";
+  auto& target = name.starts_with(input_tokens) ? input : into;
+  if (name.starts_with(input_tokens))
+    name.remove_prefix(input_tokens.size());
+  if (name == "requests-limit")
+    target.request_limit = read_count(text);
+  else if (name == "requests-remaining")
+    target.requests_left = read_count(text);
+  else if (name == "requests-reset")
+    target.requests_reset = until(text, response);
+  else if (name == "tokens-limit")
+    target.token_limit = read_count(text);
+  else if (name == "tokens-remaining")
+    target.tokens_left = read_count(text);
+  else if (name == "tokens-reset")
+    target.tokens_reset = until(text, response);
+}
+
 bool says_something(const provider_limits& x) {
   return x.request_limit || x.requests_left || x.requests_reset || x.token_limit || x.tokens_left ||
          x.tokens_reset;
@@ -106,18 +167,25 @@ void fill(std::optional<T>& gap, const std::optional<T>& with) {
 std::optional<provider_limits> rate_limits(const http_response& response) {
   constexpr std::string_view usual = "x-ratelimit-";
   constexpr std::string_view draft = "ratelimit-";
+  constexpr std::string_view anthropic = "anthropic-ratelimit-";
   provider_limits result;
   provider_limits drafted;
+  provider_limits input;
   for (const auto& header : response.headers) {
     std::string_view name = header.name;
     if (name.starts_with(usual))
       read(name.substr(usual.size()), header.value, result);
     else if (name.starts_with(draft))
       read_draft(name.substr(draft.size()), header.value, drafted);
+    else if (name.starts_with(anthropic))
+      read_anthropic(name.substr(anthropic.size()), header.value, response, result, input);
   }
   fill(result.request_limit, drafted.request_limit);
   fill(result.requests_left, drafted.requests_left);
   fill(result.requests_reset, drafted.requests_reset);
+  fill(result.token_limit, input.token_limit);
+  fill(result.tokens_left, input.tokens_left);
+  fill(result.tokens_reset, input.tokens_reset);
   if (!says_something(result))
     return std::nullopt;
   return result;

@@ -114,8 +114,8 @@ struct openai_client_state {
   reply_table replies{self, "the HTTP engine"};
   http_actor http;
   openai_options options;
-  openai_endpoint completions{options, "/completions"};
-  openai_endpoint chats{options, "/chat/completions"};
+  provider_endpoint completions = openai_endpoint(options, "/completions");
+  provider_endpoint chats = openai_endpoint(options, "/chat/completions");
 };
 
 } // namespace

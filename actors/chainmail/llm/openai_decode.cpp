@@ -2,7 +2,7 @@
 #include <chainmail/errors.hpp>
 #include <chainmail/http/rate_limit_headers.hpp>
 #include <chainmail/llm/openai_codec.hpp>
-#include <chainmail/llm/openai_reply.hpp>
+#include <chainmail/llm/provider_reply.hpp>
 
 #include <caf/expected.hpp>
 
@@ -13,7 +13,7 @@ namespace {
 struct reader {
   const openai_call& call;
   const std::string& endpoint;
-  const openai_reply& reply;
+  const provider_reply& reply;
 
   [[nodiscard]] caf::expected<llm_result> result() const {
     const auto& json = reply.json();
@@ -136,7 +136,7 @@ struct reader {
 
 caf::expected<llm_result> decode(const openai_call& call, http_response& response,
     const std::string& endpoint, const openai_options& options) {
-  openai_reply reply{response, endpoint, options};
+  provider_reply reply{response, endpoint, options};
   if (auto error = reply.parse())
     return error;
   auto result = reader{call, endpoint, reply}.result();

@@ -1,7 +1,7 @@
 // Reading OpenAI streams, one event after the other.
 #include <chainmail/errors.hpp>
 #include <chainmail/http/rate_limit_headers.hpp>
-#include <chainmail/llm/openai_reply.hpp>
+#include <chainmail/llm/provider_reply.hpp>
 #include <chainmail/llm/openai_stream.hpp>
 
 #include <charconv>
@@ -210,7 +210,7 @@ private:
 
   [[nodiscard]] std::string harmless(std::string_view text) const {
     http_response none;
-    return openai_reply{none, *call_.endpoint, *call_.options}.harmless(text);
+    return provider_reply{none, *call_.endpoint, *call_.options}.harmless(text);
   }
 
   openai_stream_call call_;

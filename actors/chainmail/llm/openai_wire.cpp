@@ -25,7 +25,7 @@ std::string percent_encoded(std::string_view text) {
   return result;
 }
 
-secret_headers headers_of(const openai_options& options) {
+std::vector<std::string> headers_of(const openai_options& options) {
   std::vector<std::string> lines{"Content-Type: application/json"};
   auto add = [&lines](const std::string& name, const std::string& value) {
     if (!value.empty())
@@ -39,7 +39,7 @@ secret_headers headers_of(const openai_options& options) {
   add("OpenAI-Project", options.project);
   for (const auto& [name, value] : options.extra_headers)
     add(name, value);
-  return secret_headers{std::move(lines)};
+  return lines;
 }
 
 std::string hex(uint64_t x) {
@@ -50,16 +50,25 @@ std::string hex(uint64_t x) {
 
 } // namespace
 
-openai_endpoint::openai_endpoint(const openai_options& options, std::string_view path)
-  : name_(options.base_url), secrets_(headers_of(options)) {
-  while (name_.ends_with('/'))
-    name_.pop_back();
-  name_ += path;
-  if (!options.api_version.empty())
-    query_ = "?api-version=" + percent_encoded(options.api_version);
+std::string without_slashes(std::string url) {
+  while (url.ends_with('/'))
+    url.pop_back();
+  return url;
 }
 
-http_request openai_endpoint::post(std::string body, const call_id& id) const {
+provider_endpoint openai_endpoint(const openai_options& options, std::string_view path) {
+  std::string query;
+  if (!options.api_version.empty())
+    query = "?api-version=" + percent_encoded(options.api_version);
+  return {without_slashes(options.base_url).append(path), std::move(query), headers_of(options)};
+}
+
+provider_endpoint::provider_endpoint(
+    std::string url, std::string query, std::vector<std::string> secret_lines)
+  : name_(std::move(url)), query_(std::move(query)), secrets_(std::move(secret_lines)) {
+}
+
+http_request provider_endpoint::post(std::string body, const call_id& id) const {
   http_request result;
   result.url = name_ + query_;
   // libcurl sends a POST again, by itself, when a kept connection turns out to be closed.

@@ -1,4 +1,4 @@
-// What requests to an OpenAI-compatible endpoint have in common: where they go and what goes along.
+// What requests to a provider have in common: where they go and what goes along.
 #pragma once
 
 #include <chainmail/call_context.hpp>
@@ -7,13 +7,15 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace chainmail {
 
 /// One path of an endpoint, such as "/embeddings".
-class openai_endpoint {
+class provider_endpoint {
 public:
-  openai_endpoint(const openai_options& options, std::string_view path);
+  /// `secret_lines` are "Name: value"; `query` is empty or begins with a question mark.
+  provider_endpoint(std::string url, std::string query, std::vector<std::string> secret_lines);
 
   /// Scheme, host, port and path, as errors may show them.
   [[nodiscard]] const std::string& name() const { return name_; }
@@ -27,5 +29,10 @@ private:
   std::string query_;
   secret_headers secrets_;
 };
+
+provider_endpoint openai_endpoint(const openai_options& options, std::string_view path);
+
+/// The same URL without slashes at its end.
+std::string without_slashes(std::string url);
 
 } // namespace chainmail

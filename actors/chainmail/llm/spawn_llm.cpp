@@ -17,7 +17,7 @@ guard_target start_target(
     caf::actor_system& system, const http_actor& http, const openai_options& endpoint) {
   guard_target result;
   auto path = endpoint.api == openai_api::chat ? "/chat/completions" : "/completions";
-  result.name = openai_endpoint{endpoint, path}.name();
+  result.name = openai_endpoint(endpoint, path).name();
   result.defaults = endpoint.defaults;
   auto start = [&system, http, endpoint] { return spawn_openai_client(system, http, endpoint); };
   result.llm = spawn_supervised<llm_actor>(system, start, "the LLM client");

@@ -1,6 +1,6 @@
 // Writing requests for embeddings, and reading the vectors.
 #include <chainmail/errors.hpp>
-#include <chainmail/llm/openai_reply.hpp>
+#include <chainmail/llm/provider_reply.hpp>
 #include <chainmail/prompts/utf8.hpp>
 #include <chainmail/retrieval/embeddings_codec.hpp>
 
@@ -75,7 +75,7 @@ bool decode_base64(std::string_view text, std::span<float> into) {
 // -- replies --------------------------------------------------------------------------------
 
 struct embeddings_reader {
-  const openai_reply& reply;
+  const provider_reply& reply;
   const embedder_options& asked;
   size_t count;
 
@@ -210,7 +210,7 @@ std::string encode_embeddings(std::span<const std::string> texts, const embedder
 
 caf::expected<embeddings> decode_embeddings(size_t count, const embedder_options& asked,
     http_response& response, const std::string& endpoint, const openai_options& options) {
-  openai_reply reply{response, endpoint, options};
+  provider_reply reply{response, endpoint, options};
   if (auto error = reply.parse())
     return error;
   return embeddings_reader{reply, asked, count}.result();

@@ -210,7 +210,7 @@ struct openai_embedder_state {
   metrics::counter retries{self->system(), metrics::metric::embedder_retries_total, {asked.model}};
   metrics::counter embedded{self->system(), metrics::metric::embedder_texts_total, {asked.model}};
   metrics::counter tokens{self->system(), metrics::metric::embedder_tokens_total, {asked.model}};
-  openai_endpoint endpoint{options, "/embeddings"};
+  provider_endpoint endpoint = openai_endpoint(options, "/embeddings");
   retry_policy retry{asked.retry, std::random_device{}()};
   uint64_t next_number = 0;
   std::map<std::pair<call_id, uint64_t>, embed_job_ptr> under_way;

@@ -1,8 +1,8 @@
-// The parts of OpenAI replies that all requests share: usage, and errors in whichever shape.
+// The parts of replies that all requests share: usage, and errors in whichever shape.
 #include <chainmail/errors.hpp>
 #include <chainmail/http/rate_limit_headers.hpp>
 #include <chainmail/http/retry_after.hpp>
-#include <chainmail/llm/openai_reply.hpp>
+#include <chainmail/llm/provider_reply.hpp>
 
 #include <rapidjson/error/en.h>
 #include <rapidjson/stringbuffer.h>
@@ -53,12 +53,12 @@ std::optional<std::string> json_text(const json_value& x) {
   return std::string{buffer.GetString(), buffer.GetSize()};
 }
 
-openai_reply::openai_reply(
-    http_response& response, const std::string& endpoint, const openai_options& options)
-  : response_(response), endpoint_(endpoint), options_(options) {
+reply_source openai_source(const std::string& endpoint, const openai_options& options) {
+  return {endpoint, options.key, options.extra_headers,
+      "set OPENAI_API_KEY, or openai_options::key, to a key that may use this model"};
 }
 
-caf::error openai_reply::parse() {
+caf::error provider_reply::parse() {
   constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
   // Parsing in place destroys the body, and only an error needs to quote it.
   if (response_.status < 200 || response_.status >= 300) {
@@ -77,19 +77,19 @@ caf::error openai_reply::parse() {
   return {};
 }
 
-caf::error openai_reply::malformed(const std::string& what) const {
+caf::error provider_reply::malformed(const std::string& what) const {
   return failure(errc::malformed_response, "the reply (HTTP " + std::to_string(response_.status) +
-                                               " from " + endpoint_ +
+                                               " from " + from_.endpoint +
                                                ") is not what the API promises: " + what);
 }
 
-caf::error openai_reply::failure(errc code, std::string sentence) const {
+caf::error provider_reply::failure(errc code, std::string sentence) const {
   return make_failure(
-      code, std::move(sentence), {response_.status, endpoint_, {}, rate_limits(response_)});
+      code, std::move(sentence), {response_.status, from_.endpoint, {}, rate_limits(response_)});
 }
 
 /// Secrets go first: a cut might leave a part of one.
-std::string openai_reply::harmless(std::string_view text) const {
+std::string provider_reply::harmless(std::string_view text) const {
   constexpr size_t longest = 400;
   constexpr std::string_view replacement = "[key]";
   std::string result{text};
@@ -104,8 +104,8 @@ std::string openai_reply::harmless(std::string_view text) const {
     }
     result = clean.append(result, done);
   };
-  redact(options_.key.reveal());
-  for (const auto& header : options_.extra_headers)
+  redact(from_.key.reveal());
+  for (const auto& header : from_.extra_headers)
     redact(header.value);
   for (auto& c : result)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
@@ -120,7 +120,7 @@ std::string openai_reply::harmless(std::string_view text) const {
   return result;
 }
 
-caf::error openai_reply::read_usage(token_usage& into) const {
+caf::error provider_reply::read_usage(token_usage& into) const {
   auto* usage = member(json_, "usage");
   if (usage == nullptr)
     return {};
@@ -140,7 +140,7 @@ caf::error openai_reply::read_usage(token_usage& into) const {
 }
 
 /// What the server says of its error, in whichever of the usual shapes.
-std::string openai_reply::server_message() const {
+std::string provider_reply::server_message() const {
   if (json_.HasParseError() || !json_.IsObject())
     return harmless(response_.body);
   if (auto* error = member(json_, "error")) {
@@ -152,24 +152,32 @@ std::string openai_reply::server_message() const {
   return harmless(text_member(json_, "message"));
 }
 
-std::string_view openai_reply::error_member(const char* name) const {
+std::string_view provider_reply::error_member(const char* name) const {
   if (json_.HasParseError())
     return {};
   auto* error = member(json_, "error");
   return error == nullptr ? std::string_view{} : text_member(*error, name);
 }
 
-bool openai_reply::is_content_filter() const {
+/// What a provider's support asks for: ", request req_123", or nothing.
+std::string provider_reply::request_id() const {
+  for (const auto* name : {"request-id", "x-request-id"})
+    if (auto id = response_.header(name); !id.empty())
+      return ", request " + harmless(id);
+  return {};
+}
+
+bool provider_reply::is_content_filter() const {
   auto code = error_member("code");
   return code == "content_filter" || code == "content_policy_violation";
 }
 
-bool openai_reply::is_out_of_quota() const {
+bool provider_reply::is_out_of_quota() const {
   constexpr std::string_view spent = "insufficient_quota";
-  return error_member("code") == spent || error_member("type") == spent;
+  return response_.status == 402 || error_member("code") == spent || error_member("type") == spent;
 }
 
-caf::error openai_reply::refused() const {
+caf::error provider_reply::refused() const {
   auto status = response_.status;
   auto code = errc::bad_request;
   std::string sentence = "the endpoint refused the request";
@@ -179,8 +187,8 @@ caf::error openai_reply::refused() const {
     sentence = "the provider's content filter refused the prompt";
   } else if (status == 401 || status == 403) {
     code = errc::authentication;
-    sentence = options_.key.empty() ? "the endpoint wants a key" : "the endpoint refused the key";
-    advice = "; set OPENAI_API_KEY, or openai_options::key, to a key that may use this model";
+    sentence = from_.key.empty() ? "the endpoint wants a key" : "the endpoint refused the key";
+    advice = std::string{"; "} + from_.key_advice;
   } else if (status == 404) {
     code = errc::not_found;
     sentence = "the endpoint knows no such model or path";
@@ -188,7 +196,7 @@ caf::error openai_reply::refused() const {
   } else if (status == 408) {
     code = errc::timed_out;
     sentence = "the endpoint gave up waiting";
-  } else if (status == 429 && is_out_of_quota()) {
+  } else if ((status == 402 || status == 429) && is_out_of_quota()) {
     code = errc::authentication; // waiting does not help
     sentence = "the account has no quota left";
     advice = "; check its plan and billing";
@@ -196,18 +204,19 @@ caf::error openai_reply::refused() const {
     code = errc::rate_limited;
     sentence = "the endpoint's rate limit is reached";
   } else if (status >= 500) {
+    constexpr int overloaded = 529;
     code = errc::server_error;
-    sentence = "the endpoint failed";
+    sentence = status == overloaded ? "the endpoint is overloaded" : "the endpoint failed";
   } else if (status >= 300 && status < 400) {
     sentence = "the endpoint redirects, and redirects are not followed";
     advice = "; set the base URL to where it points: " +
              harmless(without_query(response_.header("location")));
   }
-  sentence += " (HTTP " + std::to_string(status) + " from " + endpoint_ + ")";
+  sentence += " (HTTP " + std::to_string(status) + " from " + from_.endpoint + request_id() + ")";
   if (auto said = server_message(); !said.empty())
     sentence += ": " + said;
   return make_failure(code, sentence + advice,
-      {status, endpoint_, retry_after(response_, std::chrono::system_clock::now()),
+      {status, from_.endpoint, retry_after(response_, std::chrono::system_clock::now()),
           rate_limits(response_)});
 }
 

@@ -1,5 +1,5 @@
-// What replies of an OpenAI-compatible endpoint have in common. For the .cpp files of the codecs:
-// it brings RapidJSON along.
+// What replies of providers have in common, in whichever wire format. For the .cpp files of the
+// codecs: it brings RapidJSON along.
 #pragma once
 
 #include <chainmail/http.hpp>
@@ -32,13 +32,29 @@ std::string_view text_member(const json_value& object, const char* name);
 /// The value as JSON; nothing for one that nests deeper than 128.
 std::optional<std::string> json_text(const json_value& x);
 
-/// A response that is being read. The options' key and extra headers stand in none of its errors,
-/// even if the server repeats them.
-class openai_reply {
+/// Who is asked. All of it outlives the replies.
+struct reply_source {
+  /// Scheme, host, port and path.
+  const std::string& endpoint;
+  const api_key& key;
+  const std::vector<http_header>& extra_headers;
+  /// What to do about a key that is missing or refused.
+  const char* key_advice;
+};
+
+reply_source openai_source(const std::string& endpoint, const openai_options& options);
+
+/// A response that is being read. The key and the extra headers stand in none of its errors, even if
+/// the server repeats them.
+class provider_reply {
 public:
-  openai_reply(http_response& response, const std::string& endpoint, const openai_options& options);
-  openai_reply(const openai_reply&) = delete;
-  openai_reply& operator=(const openai_reply&) = delete;
+  provider_reply(http_response& response, const reply_source& from)
+    : response_(response), from_(from) {}
+  provider_reply(
+      http_response& response, const std::string& endpoint, const openai_options& options)
+    : provider_reply(response, openai_source(endpoint, options)) {}
+  provider_reply(const provider_reply&) = delete;
+  provider_reply& operator=(const provider_reply&) = delete;
 
   /// The error that a status stands for, or errc::malformed_response for what is no JSON object.
   /// Consumes the body, which the texts of json() are then part of.
@@ -63,12 +79,12 @@ private:
   [[nodiscard]] std::string server_message() const;
   /// Empty without such a text in the body's "error".
   [[nodiscard]] std::string_view error_member(const char* name) const;
+  [[nodiscard]] std::string request_id() const;
   [[nodiscard]] bool is_content_filter() const;
   [[nodiscard]] bool is_out_of_quota() const;
 
   http_response& response_;
-  const std::string& endpoint_;
-  const openai_options& options_;
+  reply_source from_;
   // A reply of ordinary size is parsed without an allocation.
   char node_memory_[4096];
   char stack_memory_[1024];

@@ -1,0 +1,40 @@
+// Options from the environment, and what is wrong with them.
+#include <chainmail/llm/anthropic_codec.hpp>
+#include <chainmail/llm/openai_wire.hpp>
+
+#include <cstdlib>
+
+namespace chainmail {
+
+namespace {
+
+std::string from_env(const char* name, std::string otherwise = {}) {
+  auto* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+  return text != nullptr && *text != '\0' ? std::string{text} : std::move(otherwise);
+}
+
+} // namespace
+
+anthropic_options anthropic_options::from_environment() {
+  anthropic_options result;
+  result.base_url = from_env("ANTHROPIC_BASE_URL", result.base_url);
+  result.key = api_key{from_env("ANTHROPIC_API_KEY")};
+  return result;
+}
+
+caf::error check(const anthropic_options& options) {
+  // The rules for URLs, keys and headers are the same.
+  openai_options same;
+  same.base_url = options.base_url;
+  same.key = options.key;
+  same.api_version = options.version;
+  same.extra_headers = options.extra_headers;
+  return check(same);
+}
+
+std::string messages_url(const anthropic_options& options) {
+  auto url = without_slashes(options.base_url);
+  return url.append(url.ends_with("/v1") ? "/messages" : "/v1/messages");
+}
+
+} // namespace chainmail
