@@ -2,6 +2,8 @@
 
 #include "endpoint.hpp"
 
+#include "anthropic_wire.hpp"
+
 #include <algorithm>
 
 namespace chainmail::simulator {
@@ -28,6 +30,8 @@ std::string_view reason_of(unsigned status) {
     return "Internal Server Error";
   case 503:
     return "Service Unavailable";
+  case 529:
+    return "Overloaded";
   default:
     return "Unknown";
   }
@@ -35,7 +39,8 @@ std::string_view reason_of(unsigned status) {
 
 bool takes_post(const route& where) {
   using enum route::endpoint;
-  return where.to == completions || where.to == chat || where.to == embeddings;
+  return where.to == completions || where.to == chat || where.to == messages ||
+         where.to == embeddings;
 }
 
 bool equal_ignoring_case(std::string_view left, std::string_view right) {
@@ -165,8 +170,15 @@ plan endpoint::decide(const request_view& request, const stats& counted) {
   result.keep_alive = request.keep_alive && result.kind != fault::truncated;
   if (what.status == 405)
     fields = takes_post(where) ? "Allow: POST\r\n" : "Allow: GET\r\n";
+  bool is_anthropic = where.to == route::endpoint::messages;
   if (limits_)
-    fields += limits_->fields(request.received);
+    fields += is_anthropic ? limits_->anthropic_fields(request.received)
+                           : limits_->fields(request.received);
+  if (is_anthropic && what.status != 200) {
+    what.status = what.status == 503 ? 529 : what.status; // its own word for too busy
+    if (!what.body.empty())
+      what.body = anthropic_error(what.status, what.body);
+  }
   if (what.stream) {
     result.text = stream_head(result.keep_alive, fields);
     result.stream = std::move(what.stream);
@@ -206,7 +218,7 @@ answer endpoint::answer_for(plan& result, std::string& fields, const request_vie
   auto excess = is_limited ? limits_->refuse_request(request.received) : std::nullopt;
   answer normal;
   if (!excess) {
-    normal = answer_normally(request, where, counted);
+    normal = answer_normally(request, where, counted, result.kind == fault::schema);
     if (is_limited && normal.status == 200)
       excess = limits_->accept(normal.tokens, request.received);
   }
@@ -225,7 +237,7 @@ answer endpoint::answer_for(plan& result, std::string& fields, const request_vie
 }
 
 answer endpoint::answer_normally(
-    const request_view& request, const route& where, const stats& counted) {
+    const request_view& request, const route& where, const stats& counted, bool breaks_schema) {
   using enum route::endpoint;
   if (where.to == none)
     return refusal_answer(404, "there is nothing at this path", "unknown_url");
@@ -239,7 +251,11 @@ answer endpoint::answer_normally(
   case completions:
     return responder_.complete(request.body, where.deployment);
   case chat:
-    return responder_.chat(request.body, where.deployment);
+    return responder_.chat(request.body, where.deployment, breaks_schema);
+  case messages:
+    if (request.anthropic_version.empty())
+      return refusal_answer(400, "anthropic-version: header is required", {});
+    return responder_.messages(request.body, breaks_schema);
   case embeddings:
     return responder_.embed_inputs(request.body, where.deployment);
   default:

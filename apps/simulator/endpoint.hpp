@@ -26,7 +26,8 @@ struct request_view {
   std::string_view target; ///< path and query
   std::string_view body = {};
   std::string_view authorization = {}; ///< the header of that name, or empty
-  std::string_view api_key = {};       ///< the header `api-key`, or empty
+  std::string_view api_key = {};       ///< the header `api-key` or `x-api-key`, or empty
+  std::string_view anthropic_version = {};
   std::string_view idempotency_key = {};
   bool keep_alive = true;
   std::chrono::steady_clock::time_point received = {}; ///< completely
@@ -77,7 +78,8 @@ private:
   /// `fields` gets the lines that belong to the answer.
   answer answer_for(plan& result, std::string& fields, const request_view& request,
       const route& where, const stats& counted);
-  answer answer_normally(const request_view& request, const route& where, const stats& counted);
+  answer answer_normally(
+      const request_view& request, const route& where, const stats& counted, bool breaks_schema);
   std::string retry_after_field(std::chrono::nanoseconds wait) const;
   std::string retry_fields(std::chrono::nanoseconds wait) const;
   bool has_key(const request_view& request) const;

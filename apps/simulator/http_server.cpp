@@ -183,6 +183,9 @@ private:
     seen.body = request.body();
     seen.authorization = view(request[http::field::authorization]);
     seen.api_key = view(request["api-key"]);
+    if (seen.api_key.empty())
+      seen.api_key = view(request["x-api-key"]);
+    seen.anthropic_version = view(request["anthropic-version"]);
     seen.idempotency_key = view(request["idempotency-key"]);
     seen.keep_alive = request.keep_alive();
     seen.received = received;

@@ -50,6 +50,17 @@ void append_fields(std::string& fields, sliding_window& window, const wording& w
   line("reset", duration_text(window.time_until_empty(now)));
 }
 
+void append_anthropic_fields(std::string& fields, sliding_window& window, std::string_view what,
+    sliding_window::time_point now) {
+  auto line = [&](std::string_view name, const std::string& text) {
+    fields.append("anthropic-ratelimit-").append(what).append("-").append(name);
+    fields.append(": ").append(text).append("\r\n");
+  };
+  line("limit", std::to_string(window.limit()));
+  line("remaining", std::to_string(window.limit() - window.used(now)));
+  line("reset", rfc3339_time(std::chrono::system_clock::now() + window.time_until_empty(now)));
+}
+
 } // namespace
 
 // -- one window ---------------------------------------------------------------
@@ -139,6 +150,15 @@ std::string rate_limits::fields(time_point now) {
   return result;
 }
 
+std::string rate_limits::anthropic_fields(time_point now) {
+  std::string result;
+  if (requests_)
+    append_anthropic_fields(result, *requests_, "requests", now);
+  if (tokens_)
+    append_anthropic_fields(result, *tokens_, "tokens", now);
+  return result;
+}
+
 // -- texts --------------------------------------------------------------------
 
 std::string duration_text(nanoseconds time) {
@@ -174,6 +194,18 @@ std::string http_date(std::chrono::system_clock::time_point when) {
          months.at(static_cast<unsigned>(date.month()) - 1) + " " +
          digits(static_cast<int>(date.year()), 4) + " " + digits(time.hours().count(), 2) + ":" +
          digits(time.minutes().count(), 2) + ":" + digits(time.seconds().count(), 2) + " GMT";
+}
+
+std::string rfc3339_time(std::chrono::system_clock::time_point when) {
+  using namespace std::chrono;
+  auto second = ceil<seconds>(when);
+  auto midnight = floor<days>(second);
+  year_month_day date(midnight);
+  hh_mm_ss time(second - midnight);
+  return digits(static_cast<int>(date.year()), 4) + "-" +
+         digits(static_cast<unsigned>(date.month()), 2) + "-" +
+         digits(static_cast<unsigned>(date.day()), 2) + "T" + digits(time.hours().count(), 2) +
+         ":" + digits(time.minutes().count(), 2) + ":" + digits(time.seconds().count(), 2) + "Z";
 }
 
 } // namespace chainmail::simulator

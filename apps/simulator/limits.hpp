@@ -75,8 +75,11 @@ public:
   /// Counts a request that neither limit refuses.
   std::optional<excess> accept(std::uint64_t tokens, time_point now);
 
-  /// The x-ratelimit lines of the limits that are set.
+  /// The x-ratelimit lines of the limits that are set, as OpenAI has them.
   std::string fields(time_point now);
+
+  /// The same in Anthropic's words.
+  std::string anthropic_fields(time_point now);
 
 private:
   std::optional<sliding_window> requests_;
@@ -88,5 +91,8 @@ std::string duration_text(std::chrono::nanoseconds time);
 
 /// The IMF-fixdate of RFC 9110 (5.6.7), rounded up to seconds: "Sun, 06 Nov 1994 08:49:37 GMT".
 std::string http_date(std::chrono::system_clock::time_point when);
+
+/// As RFC 3339 has it, rounded up to seconds: "2026-11-28T08:49:37Z".
+std::string rfc3339_time(std::chrono::system_clock::time_point when);
 
 } // namespace chainmail::simulator

@@ -12,14 +12,14 @@ namespace {
 
 // -- documents ----------------------------------------------------------------
 
-void put_head(json_writer& json, const reply& what, std::string_view object) {
+void put_head(json_writer& json, const model_reply& what, std::string_view object) {
   put(json, "id", what.id);
   put(json, "object", object);
   put(json, "created", what.created);
   put(json, "model", what.model);
 }
 
-void put_usage(json_writer& json, const reply& what) {
+void put_usage(json_writer& json, const model_reply& what) {
   json.Key("usage");
   json.StartObject();
   put(json, "prompt_tokens", what.prompt_tokens);
@@ -57,7 +57,7 @@ void put_message(json_writer& json, const choice& what) {
 }
 
 template <class PutContent>
-std::string document(const reply& what, std::string_view object, PutContent put_content) {
+std::string document(const model_reply& what, std::string_view object, PutContent put_content) {
   rapidjson::StringBuffer buffer;
   json_writer json(buffer);
   json.StartObject();
@@ -83,7 +83,7 @@ std::string document(const reply& what, std::string_view object, PutContent put_
 
 class stream : public streamed_reply {
 public:
-  stream(reply what, const openai_stream_options& opts)
+  stream(model_reply what, const openai_stream_options& opts)
     : streamed_reply(std::move(what)), is_chat_(opts.is_chat), has_usage_(opts.include_usage) {
     rapidjson::StringBuffer buffer;
     json_writer json(buffer);
@@ -176,16 +176,16 @@ private:
 
 } // namespace
 
-std::string completion_json(const reply& what) {
+std::string completion_json(const model_reply& what) {
   return document(what, "text_completion",
       [](json_writer& json, const choice& one) { put(json, "text", one.text); });
 }
 
-std::string chat_json(const reply& what) {
+std::string chat_json(const model_reply& what) {
   return document(what, "chat.completion", put_message);
 }
 
-std::unique_ptr<streamed_reply> openai_stream(reply what, const openai_stream_options& opts) {
+std::unique_ptr<streamed_reply> openai_stream(model_reply what, const openai_stream_options& opts) {
   return std::make_unique<stream>(std::move(what), opts);
 }
 

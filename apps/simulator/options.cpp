@@ -16,7 +16,7 @@ namespace {
 // -- names --------------------------------------------------------------------
 
 constexpr std::array<std::string_view, fault_kinds> names = {"ok", "429", "500", "503", "reset",
-    "hang", "truncated", "invalid_json", "drip", "break", "stall", "error"};
+    "hang", "truncated", "invalid_json", "drip", "break", "stall", "error", "schema"};
 
 std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";

@@ -29,12 +29,14 @@ enum class fault {
   stream_break, ///< a TCP reset
   stream_stall, ///< nothing more, until the client leaves
   stream_error, ///< an event with an error object, then the end
+  /// JSON that breaks the schema that was asked for, arguments of tools too; a text stays as it is.
+  schema,
 };
 
-inline constexpr std::size_t fault_kinds = 12;
+inline constexpr std::size_t fault_kinds = 13;
 
 /// The name users type: "ok", "429", "500", "503", "reset", "hang", "truncated", "invalid_json",
-/// "drip", "break", "stall", "error".
+/// "drip", "break", "stall", "error", "schema".
 std::string_view to_string(fault kind);
 
 struct fault_rate {

@@ -2,11 +2,15 @@
 
 #include "replies.hpp"
 
+#include "anthropic_wire.hpp"
 #include "brain.hpp"
+#include "brain_schema.hpp"
+#include "brain_tools.hpp"
 #include "embeddings.hpp"
 #include "json_text.hpp"
 #include "names.hpp"
 #include "openai_wire.hpp"
+#include "words.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -50,21 +54,51 @@ std::string prolonged(std::string text, std::uint64_t tokens) {
   return text;
 }
 
-struct finished_text {
-  std::string_view text;
-  std::string_view reason;
-};
-
 /// The earliest stop sequence ends a text, unless max_tokens ends it before.
-finished_text finish(std::string_view text, const generation& request) {
-  finished_text result{text, "stop"};
+choice finish(std::string_view text, const generation& request) {
+  choice result;
   for (const auto& stop : request.stop)
-    if (auto at = text.find(stop); !stop.empty() && at < result.text.size())
-      result.text = text.substr(0, at);
-  if (request.max_tokens && *request.max_tokens < estimated_tokens(result.text))
-    result = {
-        utf8_prefix(result.text, static_cast<std::size_t>(*request.max_tokens) * 4), "length"};
+    if (auto at = text.find(stop); !stop.empty() && at < text.size()) {
+      text = text.substr(0, at);
+      result.stop_sequence = stop;
+    }
+  if (request.max_tokens && *request.max_tokens < estimated_tokens(text)) {
+    text = utf8_prefix(text, static_cast<std::size_t>(*request.max_tokens) * 4);
+    result.reason = "length";
+    result.stop_sequence.clear();
+  }
+  result.text = text;
   return result;
+}
+
+// -- documents ----------------------------------------------------------------
+
+/// What a document is filled from: the question, then what was said before; the other way round when
+/// the question is about the document itself.
+std::string source_of(const generation& request) {
+  const auto& question = request.prompts.front();
+  auto lower = lower_case(question);
+  bool is_repair =
+      lower.find("schema") != std::string::npos || lower.find("json") != std::string::npos;
+  std::string earlier;
+  for (const auto& [role, text] : request.history)
+    if (role == "user")
+      earlier += text + "\n";
+  auto source = is_repair ? earlier + question : question + "\n" + earlier;
+  for (const auto& result : request.results)
+    source += "\n" + result.text;
+  return source;
+}
+
+std::string document_for(const generation& request, std::string_view prose, bool breaks_schema) {
+  if (request.schema.empty()) {
+    std::string json = R"({"reply":)";
+    append_json_string(json, prose);
+    return json + (breaks_schema ? R"(,"simulation":)" : R"(,"simulation":true})");
+  }
+  auto source = source_of(request);
+  text_values values(source);
+  return fill_schema(request.schema, values, {.prose = prose, .breaks_schema = breaks_schema});
 }
 
 // -- answers ------------------------------------------------------------------
@@ -74,7 +108,7 @@ answer to_answer(const refusal& refused) {
       refused.status, refused.message, "invalid_request_error", refused.param, refused.code);
 }
 
-answer to_answer(reply what, const generation& request, bool is_chat) {
+answer to_answer(model_reply what, const generation& request, bool is_chat) {
   answer result{.tokens = what.prompt_tokens + what.completion_tokens};
   if (request.stream)
     result.stream = openai_stream(
@@ -125,6 +159,8 @@ route find_route(std::string_view target) {
     return {completions, deployment};
   if (path == "/chat/completions")
     return {chat, deployment};
+  if (path == "/messages" && deployment.empty())
+    return {messages};
   if (path == "/embeddings")
     return {embeddings, deployment};
   if (path == "/models" && deployment.empty())
@@ -141,29 +177,36 @@ responder::responder(std::uint64_t seed, std::vector<std::string> models, std::u
 answer responder::complete(std::string_view json, std::string_view deployment) try {
   auto request = read_completion(json, deployment);
   check_model(request.model);
-  std::vector<std::string> texts;
+  auto result = begin_reply("cmpl-", request);
   for (const auto& prompt : request.prompts) {
     auto thought = think(prompt);
     // The completion models of old began their answers with an empty line.
     for (std::size_t i = 0; i < request.n; ++i)
-      texts.push_back("\n\n" + (thought ? *thought : invent_reply(prompt)));
+      add_choice(result, "\n\n" + (thought ? *thought : invent_reply(prompt)), request);
   }
-  return to_answer(finish_reply("cmpl-", request, texts), request, false);
+  return to_answer(std::move(result), request, false);
 } catch (const refusal& refused) {
   return to_answer(refused);
 }
 
-answer responder::chat(std::string_view json, std::string_view deployment) try {
+answer responder::chat(std::string_view json, std::string_view deployment, bool breaks_schema) try {
   auto request = read_chat(json, deployment);
   check_model(request.model);
-  const auto& prompt = request.prompts.front();
-  auto thought = think(prompt);
-  if (!thought && !request.history.empty() && !brand_name(prompt, seed_, 0))
-    thought = recall(prompt, request.history);
-  std::vector<std::string> texts;
-  for (std::size_t i = 0; i < request.n; ++i)
-    texts.push_back(thought ? *thought : invent_reply(prompt));
-  return to_answer(finish_reply("chatcmpl-", request, texts), request, true);
+  return to_answer(converse("chatcmpl-", request, breaks_schema), request, true);
+} catch (const refusal& refused) {
+  return to_answer(refused);
+}
+
+answer responder::messages(std::string_view json, bool breaks_schema) try {
+  auto request = read_messages(json);
+  check_model(request.model);
+  auto said = converse("msg_", request, breaks_schema);
+  answer result{.tokens = said.prompt_tokens + said.completion_tokens};
+  if (request.stream)
+    result.stream = anthropic_stream(std::move(said));
+  else
+    result.body = message_json(said);
+  return result;
 } catch (const refusal& refused) {
   return to_answer(refused);
 }
@@ -245,18 +288,61 @@ std::string responder::invent_reply(std::string_view prompt) {
   return name ? std::move(*name) : prolonged(echo(prompt), long_reply_);
 }
 
-reply responder::finish_reply(
-    std::string_view id_prefix, const generation& request, const std::vector<std::string>& texts) {
-  reply result{.id = next_id(id_prefix),
+model_reply responder::begin_reply(std::string_view id_prefix, const generation& request) {
+  return {.id = next_id(id_prefix),
       .model = "simulated-" + request.model,
       .created = static_cast<std::uint64_t>(std::time(nullptr)),
       .prompt_tokens = (request.prompt_bytes + 3) / 4};
-  for (const auto& whole : texts) {
-    auto [text, reason] = finish(whole, request);
-    result.completion_tokens += estimated_tokens(text);
-    result.choices.push_back({.text = std::string(text), .reason = reason});
+}
+
+void responder::add_choice(
+    model_reply& to, std::string_view text, const generation& request) const {
+  to.choices.push_back(finish(text, request));
+  to.completion_tokens += estimated_tokens(to.choices.back().text);
+}
+
+void responder::add_calls(
+    model_reply& to, std::vector<tool_call> calls, const generation& request) {
+  for (std::size_t i = 0; i < request.n; ++i) {
+    for (auto& call : calls) {
+      call.id = "call_simulated_" + std::to_string(++calls_);
+      to.completion_tokens += estimated_tokens(call.name) + estimated_tokens(call.arguments);
+    }
+    to.choices.push_back({.calls = calls, .reason = "tool_calls"});
+  }
+}
+
+model_reply responder::converse(
+    std::string_view id_prefix, const generation& request, bool breaks_schema) {
+  auto result = begin_reply(id_prefix, request);
+  const auto& question = request.prompts.front();
+  if (!request.tools.empty()) {
+    tool_rules rules{.must_call = request.must_call,
+        .one_at_a_time = request.calls_one_at_a_time,
+        .breaks_schema = breaks_schema};
+    auto calls = choose_calls(question, request.tools, request.results, rules);
+    if (!calls.empty()) {
+      add_calls(result, std::move(calls), request);
+      return result;
+    }
+  }
+  for (std::size_t i = 0; i < request.n; ++i) {
+    auto text = say(request);
+    if (request.wants_json)
+      text = document_for(request, text, breaks_schema);
+    add_choice(result, text, request);
   }
   return result;
+}
+
+std::string responder::say(const generation& request) {
+  const auto& question = request.prompts.front();
+  if (!request.results.empty())
+    return answer_from_results(question, request.results);
+  auto thought = think(question);
+  if (!thought && !request.history.empty() && !brand_name(question, seed_, 0))
+    thought = recall(question, request.history);
+  return thought ? *thought : invent_reply(question);
 }
 
 std::string responder::next_id(std::string_view prefix) {

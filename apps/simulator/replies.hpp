@@ -28,7 +28,7 @@ answer error_answer(unsigned status, std::string_view message, std::string_view 
 
 /// What a path stands for.
 struct route {
-  enum class endpoint { none, completions, chat, embeddings, models, stats };
+  enum class endpoint { none, completions, chat, messages, embeddings, models, stats };
 
   endpoint to = endpoint::none;
   /// The deployment's name in Azure's paths, which stands for the model there; else empty.
@@ -48,16 +48,22 @@ public:
       std::uint64_t seed = 0, std::vector<std::string> models = {}, std::uint64_t long_reply = 0);
 
   answer complete(std::string_view json, std::string_view deployment = {});
-  answer chat(std::string_view json, std::string_view deployment = {});
+  /// `breaks_schema`: what has to fit a schema does not.
+  answer chat(std::string_view json, std::string_view deployment = {}, bool breaks_schema = false);
+  /// As Anthropic's endpoint of that name.
+  answer messages(std::string_view json, bool breaks_schema = false);
   answer embed_inputs(std::string_view json, std::string_view deployment = {}) const;
   answer list_models() const;
 
 private:
   void check_model(const std::string& model) const;
   std::string invent_reply(std::string_view prompt);
-  /// Takes the reply's choices from their whole texts.
-  reply finish_reply(
-      std::string_view id_prefix, const generation& request, const std::vector<std::string>& texts);
+  model_reply begin_reply(std::string_view id_prefix, const generation& request);
+  /// Cuts the text where the request says so.
+  void add_choice(model_reply& to, std::string_view text, const generation& request) const;
+  void add_calls(model_reply& to, std::vector<tool_call> calls, const generation& request);
+  model_reply converse(std::string_view id_prefix, const generation& request, bool breaks_schema);
+  std::string say(const generation& request);
   std::string next_id(std::string_view prefix);
 
   std::uint64_t seed_;
@@ -65,6 +71,7 @@ private:
   std::uint64_t long_reply_;
   std::uint64_t replies_ = 0;
   std::uint64_t answers_ = 0;
+  std::uint64_t calls_ = 0;
 };
 
 } // namespace chainmail::simulator

@@ -20,9 +20,10 @@ struct choice {
   std::string text = {};
   std::vector<tool_call> calls = {};
   std::string_view reason = "stop"; ///< in OpenAI's words: "stop", "length", "tool_calls"
+  std::string stop_sequence = {};   ///< which of them ended the text
 };
 
-struct reply {
+struct model_reply {
   std::string id = {};
   std::string model = {};
   std::uint64_t created = 0; ///< Unix time

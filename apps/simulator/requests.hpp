@@ -25,6 +25,19 @@ struct message {
   std::string text;
 };
 
+struct tool {
+  std::string name;
+  std::string description = {};
+  std::string parameters = {}; ///< a JSON schema
+};
+
+/// What a tool said to a call of the model.
+struct tool_result {
+  std::string name;
+  std::string arguments; ///< of the call
+  std::string text;
+};
+
 /// What the simulator needs to know of a request. Other fields are checked or ignored.
 struct generation {
   std::string model;
@@ -34,6 +47,12 @@ struct generation {
   std::size_t n = 1;
   std::optional<std::uint64_t> max_tokens;
   std::vector<std::string> stop;
+  std::vector<tool> tools;          ///< those that may be called
+  std::vector<tool_result> results; ///< of a chat: what stands behind its last message by the user
+  bool must_call = false;           ///< one of the tools
+  bool calls_one_at_a_time = false;
+  bool wants_json = false;
+  std::string schema; ///< of the JSON; empty: any object will do
   bool stream = false;
   bool include_usage = false; ///< at a stream's end
 };

@@ -34,7 +34,7 @@ std::string_view token_of(std::string_view text, std::size_t index) {
   return text.substr(begin, utf8_prefix(text, bytes_per_token * (index + 1)).size() - begin);
 }
 
-streamed_reply::streamed_reply(reply whole) : whole_(std::move(whole)) {
+streamed_reply::streamed_reply(model_reply whole) : whole_(std::move(whole)) {
   for (const auto& choice : whole_.choices) {
     auto size = text_steps_of(choice);
     for (const auto& call : choice.calls)

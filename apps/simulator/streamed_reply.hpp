@@ -15,7 +15,7 @@ namespace chainmail::simulator {
 /// Holds the reply once and writes each event when its time has come.
 class streamed_reply {
 public:
-  explicit streamed_reply(reply whole);
+  explicit streamed_reply(model_reply whole);
   virtual ~streamed_reply() = default;
 
   streamed_reply(const streamed_reply&) = delete;
@@ -47,12 +47,12 @@ protected:
   virtual void end_choice(std::string& events, std::size_t choice) = 0;
   virtual void close(std::string& events) = 0;
 
-  const reply& whole() const { return whole_; }
+  const model_reply& whole() const { return whole_; }
 
 private:
   piece piece_at(std::size_t choice, std::size_t step) const;
 
-  reply whole_;
+  model_reply whole_;
   std::vector<std::size_t> sizes_; ///< of the choices, in steps
   std::size_t steps_ = 1;
   std::size_t step_ = 0;

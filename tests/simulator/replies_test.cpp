@@ -157,7 +157,7 @@ TEST_CASE(
 TEST_CASE("a chat answers the last message of the user", "[simulator]") {
   auto json = parsed(chat(R"("messages":[{"role":"system","content":"Be kind."},
     {"role":"user","content":"old"},{"role":"assistant","content":null},
-    {"role":"user","content":[{"type":"text","text":"new"}]},{"role":"tool","content":"42"}])"));
+    {"role":"user","content":[{"type":"text","text":"new"}]},{"role":"assistant","content":"42"}])"));
   CHECK(text(json["object"]) == "chat.completion");
   const auto& choice = json["choices"][0];
   CHECK(text(choice["message"]["role"]) == "assistant");
@@ -317,7 +317,7 @@ TEST_CASE("a script covers POST requests only", "[simulator]") {
 // -- faults and latencies -----------------------------------------------------
 
 TEST_CASE("faults are read by the names that they are printed with", "[simulator]") {
-  auto text = "ok,429,500,503,reset,hang,truncated,invalid_json,drip,break,stall,error";
+  auto text = "ok,429,500,503,reset,hang,truncated,invalid_json,drip,break,stall,error,schema";
   auto script = parse_script(text);
   REQUIRE(script.size() == fault_kinds);
   std::string printed;
