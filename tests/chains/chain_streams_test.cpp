@@ -25,10 +25,6 @@ namespace {
 
 using fixture = chain_fixture;
 
-std::string text_so_far(const caf::error& why) {
-  return detail_of(why).value_or(error_detail{}).text_so_far;
-}
-
 } // namespace
 
 TEST_CASE_METHOD(fixture, "an LLM chain streams under the ID of its call", "[stream]") {

@@ -112,6 +112,61 @@ TEST_CASE("text must be UTF-8, wherever it stands", "[message_rules]") {
   CHECK(says(said_of(generate_atom_v, llm_request{}, context), "tenant"));
 }
 
+TEST_CASE("images, tools and schemas are looked at, too", "[message_rules]") {
+  auto in_chat = [](auto change) {
+    return said_of_request([&](auto& x) {
+      x.messages = {{"user", "hello"}};
+      change(x.messages.front());
+    });
+  };
+  CHECK(in_chat([](auto& x) {
+    x.parts = {{"text", ""}, {"", "data:image/png;base64,AAAA"}};
+  }).empty());
+  CHECK(says(in_chat([](auto& x) { x.parts = {{not_utf8_text, ""}}; }), "a part"));
+  CHECK(says(in_chat([](auto& x) { x.parts = {{"", not_utf8_text}}; }), "an image"));
+  CHECK(says(in_chat([](auto& x) { x.parts.resize(10'001); }), "parts"));
+  CHECK(says(in_chat([](auto& x) {
+    x.tool_calls = {{not_utf8_text, "", ""}};
+  }),
+      "ID of a tool call"));
+  CHECK(says(in_chat([](auto& x) {
+    x.tool_calls = {{"", std::string(1'001, 'x'), ""}};
+  }),
+      "1000 bytes"));
+  CHECK(says(in_chat([](auto& x) { x.tool_calls = {{"", "", not_utf8_text}}; }), "arguments"));
+  CHECK(says(in_chat([](auto& x) { x.tool_call_id = not_utf8_text; }), "tool_call_id"));
+  CHECK(said_of_request([](auto& x) { x.tools = {{"search", "finds", "{}"}}; }).empty());
+  CHECK(says(said_of_request([](auto& x) {
+    x.tools = {{not_utf8_text, "", ""}};
+  }),
+      "name of a tool"));
+  CHECK(says(said_of_request([](auto& x) { x.tools = {{"", not_utf8_text, ""}}; }), "description"));
+  CHECK(says(said_of_request([](auto& x) { x.tools = {{"", "", not_utf8_text}}; }), "parameters"));
+  CHECK(says(said_of_request([](auto& x) { x.tools.resize(201); }), "200"));
+  CHECK(says(said_of_request([](auto& x) { x.tool_choice = not_utf8_text; }), "tool choice"));
+  CHECK(says(said_of_request([](auto& x) { x.response_schema = not_utf8_text; }), "schema"));
+}
+
+TEST_CASE("chunks of streams have limits", "[message_rules]") {
+  CHECK(!check_chunk(0, "text"));
+  CHECK(check_chunk(0, not_utf8_text) == errc::invalid_input);
+  CHECK(check_chunk(0, std::string((size_t{6} << 20U) + 1, 'x')) == errc::invalid_input);
+  CHECK(check_chunk(1'000'001, "text") == errc::invalid_input);
+}
+
+TEST_CASE("tool calls and first tokens of answers are looked at", "[message_rules]") {
+  auto says_of = [](auto change) {
+    llm_result answer;
+    answer.completions = {{"text", "tool_calls", {{"id", "name", "{}"}}}};
+    change(answer);
+    return sentence_of(check_answer("llm", caf::make_message(answer)));
+  };
+  CHECK(says_of([](auto&) {}).empty());
+  CHECK(says(
+      says_of([](auto& x) { x.completions[0].tool_calls[0].name = not_utf8_text; }), "tool call"));
+  CHECK(says(says_of([](auto& x) { x.first_token = caf::timespan{-1}; }), "first token"));
+}
+
 TEST_CASE("sizes have limits", "[message_rules]") {
   constexpr auto most = size_t{6} << 20U;
   CHECK(said_of_request([](auto& x) { x.prompts = {std::string(most, 'x')}; }).empty());

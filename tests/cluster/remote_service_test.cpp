@@ -3,12 +3,14 @@
 #include <chainmail/cluster/remote_service.hpp>
 
 #include <caf/actor_cast.hpp>
+#include <caf/event_based_actor.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <set>
 #include <support/fake_llm.hpp>
 #include <support/metrics_of.hpp>
 #include <support/odd_error.hpp>
+#include <support/recording_sink.hpp>
 
 using namespace chainmail;
 using namespace chainmail::test;
@@ -36,6 +38,8 @@ struct far_node {
 struct cluster : virtual_time {
   caf::actor service_actor;
   llm_actor llm;
+  std::shared_ptr<sink_log> got = std::make_shared<sink_log>();
+  recording_sink_actor sink = spawn_recording_sink(system, got);
 
   explicit cluster(
       remote_service_options options = {.name = "llm", .kind = "llm", .is_repeatable = true}) {
@@ -46,7 +50,15 @@ struct cluster : virtual_time {
 
   ~cluster() {
     caf::anon_send_exit(service_actor, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(sink, caf::exit_reason::kill);
     settle();
+  }
+
+  auto stream(const call_context& context) {
+    auto result = ask<llm_result>(
+        *this, llm, stream_atom_v, llm_request{{"p"}, {}, {}, {}}, sink_actor{sink}, context);
+    settle();
+    return result;
   }
 
   void announce(const far_node& node, uint32_t capacity) {
@@ -313,4 +325,165 @@ TEST_CASE("calls of other nodes are counted, also those that a node was lost wit
   CHECK(counted["chainmail_remote_errors_total{code=\"timed_out\",service=\"llm\"}"] == 1);
   CHECK(counted["chainmail_remote_duration_seconds_count{service=\"llm\"}"] == 2);
   CHECK(counted["chainmail_remote_in_flight{service=\"llm\"}"] == 0);
+}
+
+// -- streams ------------------------------------------------------------------------------
+
+namespace {
+
+/// Says its words a second apart.
+scripted_reply slowly(std::string text) {
+  scripted_reply result{std::move(text)};
+  result.chunk_delay = 1s;
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a stream comes from its node chunk by chunk", "[remote_service][stream]") {
+  cluster nodes;
+  far_node one{nodes, "one", 0s};
+  one.script->reply = [] { return scripted_reply{"1 2 3 4 5 6 7 8"}; };
+  nodes.announce(one, 1);
+  nodes.got->credit = 0;
+  auto context = nodes.context();
+  auto reply = nodes.stream(context);
+  CHECK(nodes.got->chunks.size() == 4);
+  grant(nodes.sink, 100);
+  nodes.settle();
+  REQUIRE(reply->result);
+  CHECK(reply->result->node == "one");
+  CHECK(nodes.got->text(context.id) == "1 2 3 4 5 6 7 8");
+  one.die(nodes);
+}
+
+TEST_CASE("a node that is lost in the midst of a stream ends it", "[remote_service][stream]") {
+  cluster nodes;
+  far_node lost{nodes, "lost", 0s};
+  far_node other{nodes, "other", 0s};
+  lost.script->reply = [] { return slowly("1 2 3"); };
+  nodes.announce(lost, 1);
+  auto reply = nodes.stream(nodes.context());
+  nodes.announce(other, 1);
+  nodes.advance(1s);
+  lost.die(nodes);
+  CHECK(reply->error == errc::unavailable);
+  CHECK(text_so_far(reply->error) == "1 2");
+  CHECK(sentence_of(reply->error).find("lost") != std::string::npos);
+  CHECK(other.script->calls.empty());
+  other.die(nodes);
+}
+
+TEST_CASE(
+    "a stream of which nothing came is made again on another node", "[remote_service][stream]") {
+  cluster nodes;
+  far_node lost{nodes, "lost", caf::infinite};
+  far_node other{nodes, "other", 0s};
+  nodes.announce(lost, 1);
+  auto context = nodes.context();
+  auto reply = nodes.stream(context);
+  nodes.announce(other, 1);
+  lost.die(nodes);
+  REQUIRE(reply->result);
+  CHECK(nodes.got->text(context.id) == "from other");
+  CHECK(reply->result->attempts.size() == 1);
+  other.die(nodes);
+}
+
+TEST_CASE("a stream of what has side effects is never made again", "[remote_service][stream]") {
+  cluster nodes{{.name = "names", .kind = "llm"}};
+  far_node lost{nodes, "lost", caf::infinite};
+  far_node other{nodes, "other", 0s};
+  nodes.announce(lost, 1);
+  auto reply = nodes.stream(nodes.context());
+  nodes.announce(other, 1);
+  lost.die(nodes);
+  CHECK(reply->error == errc::unavailable);
+  CHECK(other.script->calls.empty());
+  other.die(nodes);
+}
+
+TEST_CASE("a stream's error has the text that its sink got", "[remote_service][stream]") {
+  cluster nodes;
+  far_node one{nodes, "one", 0s};
+  nodes.announce(one, 1);
+  one.script->reply = [] {
+    return scripted_reply{{}, make_failure(errc::server_error, "broken"), {}, {}, {"1", " 2"}};
+  };
+  auto broken = nodes.stream(nodes.context());
+  CHECK(broken->error == errc::server_error);
+  CHECK(text_so_far(broken->error) == "1 2");
+  one.script->reply = [] { return slowly("1 2 3"); };
+  auto context = nodes.context();
+  auto cancelled = nodes.stream(context);
+  nodes.advance(1s);
+  compat::anon_send(nodes.llm, cancel_atom_v, context.id);
+  nodes.settle();
+  CHECK(cancelled->error == errc::cancelled);
+  CHECK(text_so_far(cancelled->error) == "1 2");
+  one.script->reply = [] { return slowly("1 2 3"); };
+  auto late = nodes.stream(nodes.context(1'500ms));
+  nodes.advance(1s);
+  nodes.advance(1s);
+  CHECK(late->error == errc::timed_out);
+  CHECK(text_so_far(late->error) == "1 2");
+  nodes.got->credit = 1;
+  nodes.got->refusal = make_failure(errc::overloaded, "enough");
+  auto refused = nodes.stream(nodes.context());
+  nodes.advance(2s);
+  CHECK(refused->error == errc::cancelled);
+  one.die(nodes);
+}
+
+TEST_CASE("chunks of calls that no node has are refused", "[remote_service][stream]") {
+  cluster nodes;
+  auto context = nodes.context();
+  auto waiting = nodes.stream(context); // for a node
+  auto border = caf::actor_cast<sink_actor>(nodes.service_actor);
+  for (const auto& id : {context.id, call_id{1, 2}}) {
+    caf::error refusal;
+    nodes.system.spawn([&, border](caf::event_based_actor* self) {
+      compat::request(self, border, chunk_atom_v, id, uint32_t{0}, "forged"s)
+          .then([] {}, [&](const caf::error& why) { refusal = why; });
+    });
+    nodes.settle();
+    CHECK(refusal == errc::cancelled);
+  }
+  CHECK(nodes.got->chunks.empty());
+  nodes.advance(1s);
+  CHECK(waiting->error == errc::unavailable);
+}
+
+TEST_CASE("a node that sends without credit is refused", "[remote_service][stream]") {
+  cluster nodes;
+  far_node silent{nodes, "silent", caf::infinite};
+  nodes.announce(silent, 1);
+  nodes.got->credit = 0;
+  auto context = nodes.context();
+  auto reply = nodes.stream(context);
+  auto border = caf::actor_cast<sink_actor>(nodes.service_actor);
+  size_t refused = 0;
+  nodes.system.spawn([&, border](caf::event_based_actor* self) {
+    for (auto i = 0; i < 100; ++i)
+      compat::request(self, border, chunk_atom_v, context.id, uint32_t{0}, "x"s)
+          .then([] {}, [&](const caf::error& why) { refused += why == errc::overloaded ? 1 : 0; });
+  });
+  nodes.settle();
+  CHECK(refused == 36);
+  CHECK(nodes.got->chunks.size() == 64);
+  silent.die(nodes);
+  CHECK(text_so_far(reply->error) == std::string(64, 'x'));
+}
+
+TEST_CASE("a stream without an ID gets one", "[remote_service][stream]") {
+  cluster nodes;
+  far_node one{nodes, "one", 0s};
+  nodes.announce(one, 2);
+  auto context = nodes.context();
+  context.id = {};
+  auto reply = nodes.stream(context);
+  REQUIRE(reply->result);
+  CHECK(nodes.got->text() == "from one");
+  CHECK(one.script->calls.at(0).context.id);
+  one.die(nodes);
 }

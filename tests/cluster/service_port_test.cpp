@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <support/fake_llm.hpp>
+#include <support/recording_sink.hpp>
 
 using namespace chainmail;
 using namespace chainmail::test;
@@ -20,6 +21,8 @@ struct harbour : virtual_time {
   std::shared_ptr<port_counters> counters = std::make_shared<port_counters>();
   caf::actor port;
   llm_actor llm;
+  std::shared_ptr<sink_log> got = std::make_shared<sink_log>();
+  recording_sink_actor sink = spawn_recording_sink(system, got);
 
   explicit harbour(uint32_t capacity = 2) {
     auto target = caf::actor_cast<caf::actor>(spawn_fake_llm(system, script));
@@ -30,7 +33,15 @@ struct harbour : virtual_time {
 
   ~harbour() {
     caf::anon_send_exit(port, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(sink, caf::exit_reason::kill);
     settle();
+  }
+
+  auto stream(const call_context& context, caf::actor* requester = nullptr) {
+    auto result = ask<llm_result>(*this, llm, requester, stream_atom_v,
+        llm_request{{"p"}, {}, {}, {}}, sink_actor{sink}, context);
+    settle();
+    return result;
   }
 
   auto generate(call_context context, caf::actor* requester = nullptr) {
@@ -141,4 +152,94 @@ TEST_CASE(
   CHECK(sentence_of(reply->error).size() < 3'000);
   REQUIRE(detail_of(reply->error));
   CHECK(detail_of(reply->error)->attempts.empty());
+}
+
+// -- streams ------------------------------------------------------------------------------
+
+TEST_CASE(
+    "a port passes streams on, and answers chunks when their sink has", "[service_port][stream]") {
+  harbour at;
+  at.script->reply = [] { return scripted_reply{"1 2 3 4 5 6"}; };
+  at.got->credit = 0;
+  auto context = at.context();
+  auto reply = at.stream(context);
+  CHECK(at.got->chunks.size() == 4);
+  CHECK(reply->pending());
+  grant(at.sink, 100);
+  at.settle();
+  REQUIRE(reply->result);
+  CHECK(at.got->text(context.id) == "1 2 3 4 5 6");
+  CHECK(at.counters->in_flight == 0);
+}
+
+TEST_CASE("a stream of another node needs an ID of its own", "[service_port][stream]") {
+  harbour at{3};
+  at.script->reply = [] { return scripted_reply{"late", {}, 1s}; };
+  auto context = at.context();
+  auto first = at.stream(context);
+  auto same = at.stream(context);
+  CHECK(same->error == errc::overloaded);
+  context.id = {};
+  CHECK(at.stream(context)->error == errc::invalid_input);
+  CHECK(at.counters->refused == 2);
+  at.advance(1s);
+  CHECK(first->result);
+  CHECK(at.got->text() == "late");
+}
+
+TEST_CASE("a node that answers no chunks has its stream cancelled", "[service_port][stream]") {
+  harbour at;
+  at.script->reply = [] { return scripted_reply{"1 2 3 4 5 6"}; };
+  at.got->credit = 1;
+  auto reply = at.stream(at.context());
+  at.advance(119s);
+  CHECK(reply->pending());
+  at.advance(60s);
+  CHECK(reply->error == errc::cancelled);
+  CHECK(at.counters->in_flight == 0);
+}
+
+TEST_CASE("a slow sink is not a stalled one", "[service_port][stream]") {
+  harbour at;
+  at.script->reply = [] { return scripted_reply{"1 2 3 4 5 6 7 8"}; };
+  at.got->credit = 0;
+  auto reply = at.stream(at.context());
+  for (auto i = 0; i < 8; ++i) {
+    at.advance(100s);
+    CHECK(reply->pending());
+    grant(at.sink, 1);
+    at.settle();
+  }
+  CHECK(reply->result);
+}
+
+TEST_CASE("the streams of a node that goes down are cancelled", "[service_port][stream]") {
+  harbour at;
+  at.script->reply = [] {
+    scripted_reply endless{"1 2 3 4 5 6"};
+    endless.chunk_delay = 1h;
+    return endless;
+  };
+  caf::actor gone;
+  auto context = at.context(24h);
+  auto lost = at.stream(context, &gone);
+  CHECK(at.got->text() == "1");
+  caf::anon_send_exit(gone, caf::exit_reason::kill);
+  gone = nullptr;
+  at.settle();
+  REQUIRE(at.script->cancelled.size() == 1);
+  CHECK(at.script->cancelled.front() == context.id);
+  CHECK(at.counters->in_flight == 0);
+}
+
+TEST_CASE("errors go to other nodes without the text that they have", "[service_port][stream]") {
+  harbour at;
+  at.script->reply = [] {
+    return scripted_reply{
+        {}, make_failure(errc::server_error, "broken"), {}, {}, {std::string(20'000, 'x')}};
+  };
+  auto reply = at.stream(at.context());
+  CHECK(reply->error == errc::server_error);
+  CHECK(text_so_far(reply->error).empty());
+  CHECK(at.got->text().size() == 20'000);
 }

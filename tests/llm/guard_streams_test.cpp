@@ -19,10 +19,6 @@ scripted_reply break_with(errc code, std::vector<std::string> chunks) {
   return {{}, make_failure(code, "broken off"), {}, {}, std::move(chunks)};
 }
 
-std::string text_so_far(const caf::error& why) {
-  return detail_of(why).value_or(error_detail{}).text_so_far;
-}
-
 struct stream_fixture : guard_fixture {
   std::shared_ptr<sink_log> got = std::make_shared<sink_log>();
   recording_sink_actor sink = spawn_recording_sink(time.system, got);

@@ -37,10 +37,6 @@ struct fixture {
   }
 };
 
-std::string text_so_far(const caf::error& why) {
-  return detail_of(why).value_or(error_detail{}).text_so_far;
-}
-
 } // namespace
 
 TEST_CASE("texts are cut before blanks, and never within a character", "[stream]") {

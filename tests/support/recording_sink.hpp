@@ -87,6 +87,11 @@ inline recording_sink_actor spawn_recording_sink(
       std::move(log));
 }
 
+/// Of the error of a stream.
+inline std::string text_so_far(const caf::error& why) {
+  return detail_of(why).value_or(error_detail{}).text_so_far;
+}
+
 /// Answers chunks that were held back, and then as many to come.
 inline void grant(const recording_sink_actor& sink, size_t count) {
   compat::anon_send(sink, caf::ok_atom_v, count);

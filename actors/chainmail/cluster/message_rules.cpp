@@ -25,6 +25,9 @@ constexpr size_t most_entries = 10'000;
 constexpr uint32_t most_permits = 100'000;
 constexpr int64_t most_tokens = int64_t{1} << 40;
 constexpr uint32_t most_documents = 10'000;
+constexpr size_t most_tools = 200;
+/// Completions of one call.
+constexpr uint32_t most_completions = 1'000'000;
 
 /// Goes through one message and keeps the first thing that is wrong.
 class rules {
@@ -99,6 +102,28 @@ public:
   void check(const chat_message& x) {
     name("the role of a chat message", x.role);
     text("a chat message", x.content);
+    entries("the parts of a chat message", x.parts.size());
+    for (const auto& each : x.parts) {
+      text("a part of a chat message", each.text);
+      text("an image of a chat message", each.image);
+    }
+    check(x.tool_calls);
+    name("the tool_call_id of a chat message", x.tool_call_id);
+  }
+
+  void check(const std::vector<tool_call>& x) {
+    entries("the tool calls", x.size());
+    for (const auto& each : x) {
+      name("the ID of a tool call", each.id);
+      name("the name of a tool call", each.name);
+      text("the arguments of a tool call", each.arguments);
+    }
+  }
+
+  void check(const tool_description& x) {
+    name("the name of a tool", x.name);
+    text("the description of a tool", x.description);
+    text("the parameters of a tool", x.parameters);
   }
 
   void check(const document& x) {
@@ -113,6 +138,12 @@ public:
       check(each);
     texts("the stop sequences", x.stop);
     check(x.parameters);
+    if (x.tools.size() > most_tools)
+      refuse("the tools", "are more than 200, which no provider takes");
+    for (const auto& each : x.tools)
+      check(each);
+    name("the tool choice", x.tool_choice);
+    text("the response schema", x.response_schema);
   }
 
   /// No more than what some provider takes: which ones it is for is not known here.
@@ -213,7 +244,9 @@ public:
     for (const auto& each : x.completions) {
       text("a completion", each.text);
       name("a finish reason", each.finish_reason);
+      check(each.tool_calls);
     }
+    time("the time of the first token", x.first_token);
     check(x.usage);
     name("the model", x.model);
     name("the node", x.node);
@@ -251,6 +284,11 @@ public:
       check(each.found);
       check_input(each.score);
     }
+  }
+
+  void check_chunk(uint32_t index, std::string_view what) {
+    range("the index of a chunk", index, uint32_t{0}, most_completions);
+    text("a chunk", what);
   }
 
   void check(const permit&) {}
@@ -386,11 +424,18 @@ caf::error check_answer(std::string_view kind, const caf::message& answer) {
       all.is_too_much() ? errc::response_too_large : errc::malformed_response, sentence_of(error));
 }
 
+caf::error check_chunk(uint32_t index, std::string_view text) {
+  rules all;
+  all.check_chunk(index, text);
+  return all.take_error();
+}
+
 caf::error error_from_peer(const caf::error& error, const char* who) {
   auto code = errc::internal;
   if (error.category() == caf::type_id_v<errc>) {
     auto flat = flatten(error);
-    if (!from_integer(error.code(), code) || code == errc::none || !is_utf8(flat.sentence))
+    if (!from_integer(error.code(), code) || code == errc::none || !is_utf8(flat.sentence) ||
+        (flat.detail && !is_utf8(flat.detail->text_so_far)))
       return make_failure(
           errc::internal, std::string{who} + " failed, in a way that it could not say");
     return error;

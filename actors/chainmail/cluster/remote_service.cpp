@@ -7,6 +7,7 @@
 #include <chainmail/cluster/least_loaded.hpp>
 #include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/remote_service.hpp>
+#include <chainmail/cluster/stream_relay.hpp>
 #include <chainmail/errors.hpp>
 #include <chainmail/llm.hpp>
 
@@ -109,6 +110,9 @@ struct remote_service_state {
           if (self->is_local_mail())
             cancel(id);
         },
+        [this](chunk_atom, const call_id& id, uint32_t index, std::string& text) {
+          return on_chunk(id, index, std::move(text));
+        },
     };
   }
 
@@ -169,7 +173,7 @@ struct remote_service_state {
       return refuse(std::move(error));
     auto now = self->clock().now();
     call next;
-    next.is_repeatable = options.is_repeatable && !content.match_element<stream_atom>(0);
+    next.is_repeatable = options.is_repeatable;
     if (const auto* context = context_in(content)) {
       next.id = context->id;
       next.due = context->due;
@@ -184,10 +188,14 @@ struct remote_service_state {
       return refuse(make_failure(
           errc::overloaded, "as many calls as may wait for \"" + options.name + "\" do (" +
                                 std::to_string(waiting.size()) + "): try again later"));
+    auto number = next_number++;
+    if (auto error = streams.open(number, content))
+      return refuse(std::move(error));
+    if (const auto* context = context_in(content))
+      next.id = context->id; // a stream always has one
     next.came = now;
     next.request = std::move(content);
     next.caller = self->make_response_promise();
-    auto number = next_number++;
     if (!next.due.is_never()) {
       auto at = next.due.plus(grace);
       dues.push(at, number, calls.size(), is_live());
@@ -288,7 +296,11 @@ struct remote_service_state {
     losses.add();
     what.losses.push_back({node, errc::unavailable, 0, "the node was lost", what.sent - what.came,
         self->clock().now() - what.sent});
-    if (what.is_repeatable && what.losses.size() < most_losses)
+    if (streams.has_begun(number))
+      finish(number, caf::make_message(make_failure(errc::unavailable,
+                         "the node " + node +
+                             " was lost in the midst of the stream: ask for all of it again")));
+    else if (what.is_repeatable && what.losses.size() < most_losses)
       wait_again(number, what);
     else
       finish(number, caf::make_message(make_failure(errc::unavailable,
@@ -306,16 +318,33 @@ struct remote_service_state {
       waiting.erase({-int64_t{what.priority}, number});
     by_root.erase({what.id.root, number});
     auto took = self->clock().now() - what.came;
-    if (reply.match_elements<caf::error>())
-      counts.end(took, code_of(reply.get_as<caf::error>(0)));
-    else
+    if (reply.match_elements<caf::error>()) {
+      auto why = streams.with_text(number, reply.get_as<caf::error>(0));
+      counts.end(took, code_of(why));
+      reply = caf::make_message(std::move(why));
+    } else {
       counts.end(took);
+    }
+    streams.close(number, make_failure(errc::cancelled, "the call of the stream is over"));
     what.caller.deliver(std::move(reply));
     if (calls.empty())
       while_busy = nullptr;
   }
 
+  /// From the node that works on the stream, and from no other.
+  caf::result<void> on_chunk(const call_id& id, uint32_t index, std::string text) {
+    auto number = streams.call_of(id);
+    auto found = calls.find(number);
+    auto at = found == calls.end() ? members.end() : members.find(found->second.at);
+    auto sender = self->current_sender();
+    if (at == members.end() || !sender || sender->node() != at->second.handle.node())
+      return make_failure(errc::cancelled, "the stream is not waited for any more");
+    return streams.pass(number, index, std::move(text));
+  }
+
   void on_reply(uint64_t request, caf::message& reply) {
+    if (streams.on_reply(request, reply))
+      return;
     if (auto share = relayed.find(request); share != relayed.end()) {
       if (self->is_local_mail()) {
         share->second.deliver(std::move(reply));
@@ -341,7 +370,8 @@ struct remote_service_state {
         dispatch();
         return;
       }
-      if (is_refusal(error) && (what.is_repeatable || error != errc::overloaded)) {
+      if (is_refusal(error) && (what.is_repeatable || error != errc::overloaded) &&
+          !streams.has_begun(number)) {
         if (error == errc::overloaded)
           rest(at->second, rest_of_a_full_node);
         else
@@ -428,6 +458,15 @@ struct remote_service_state {
                      : "the deadline of the call passed while it waited for a node with room")));
   }
 
+  /// The sink of a stream answers nothing.
+  void on_stall(uint64_t number) {
+    const auto& what = calls.at(number);
+    if (what.at)
+      compat::send(self, members.at(what.at).handle, cancel_atom_v, what.id);
+    finish(number, caf::make_message(make_failure(errc::cancelled,
+                       "the sink of the stream answered none of its chunks for two minutes")));
+  }
+
   /// There is no node: calls wait a while for one, and no longer.
   void on_alone() {
     auto until = alone_since + options.patience;
@@ -455,6 +494,7 @@ struct remote_service_state {
   /// Requests of a limiter's that are on their way to the last caller: this node's leasing limiter.
   std::unordered_map<uint64_t, caf::response_promise> relayed;
   caf::weak_actor_ptr last_caller;
+  stream_relay streams{self, [this](uint64_t number) { on_stall(number); }};
   /// One root may have thousands.
   std::set<std::pair<uint64_t, uint64_t>> by_root;
   deadline_heap<uint64_t> dues;

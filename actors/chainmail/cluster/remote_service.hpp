@@ -22,7 +22,8 @@ struct remote_service_options {
   std::string kind = {};
   /// Calls that were under way on a node that is lost are made again on another one: for services
   /// without side effects, LLMs and embedders. The provider may have been paid for the lost attempt.
-  /// Otherwise they are answered with errc::unavailable. Streams are never made again.
+  /// Otherwise they are answered with errc::unavailable. Streams are made again only while nothing
+  /// has reached their sink.
   bool is_repeatable = false;
   /// How long calls wait for a node when there is none. After that they are answered with
   /// errc::unavailable.
@@ -39,6 +40,9 @@ struct remote_service_options {
 ///
 /// What must not go to another node (check_message) is refused here, and answers are checked
 /// (check_answer) before they are believed.
+///
+/// It stands in for the sinks of streams: other nodes never get their handles. The error of a stream
+/// has what its sink got in error_detail::text_so_far.
 ///
 /// Members come by (announce_atom, service, std::string node) from this process; a capacity of 0
 /// means that nothing more goes there. Cancels go to where the calls are. Lives until it is told to

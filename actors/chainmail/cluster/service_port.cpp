@@ -3,6 +3,7 @@
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/cluster/message_rules.hpp>
 #include <chainmail/cluster/service_port.hpp>
+#include <chainmail/cluster/stream_relay.hpp>
 #include <chainmail/errors.hpp>
 
 #include <caf/actor_system.hpp>
@@ -33,8 +34,10 @@ caf::error cut_to_fit(const caf::error& error) {
   auto flat = flatten(error);
   auto is_ours = error.category() == caf::type_id_v<errc>;
   auto is_short = flat.sentence.size() <= longest_sentence;
+  if (flat.detail)
+    flat.detail->text_so_far.clear(); // the other node knows what it got
   auto has_small_detail = !flat.detail || size_of(*flat.detail) <= longest_detail;
-  if (!is_ours || (is_short && has_small_detail))
+  if (!is_ours)
     return error;
   if (!is_short)
     flat.sentence = flat.sentence.substr(0, longest_sentence) + "...";
@@ -52,6 +55,7 @@ struct service_port_state {
     caf::response_promise caller;
     caf::actor_addr holder;
     call_id id;
+    uint64_t number = 0;
   };
 
   service_port_state(any_hub* self_ptr, caf::actor passed_on_to, port_options chosen,
@@ -72,7 +76,15 @@ struct service_port_state {
         cancel(each);
       self->quit(std::move(message.reason));
     });
-    return {[this](reply_atom, uint64_t id, caf::message& reply) { answer(id, reply); }};
+    return {
+        [this](reply_atom, uint64_t id, caf::message& reply) {
+          if (!streams.on_reply(id, reply))
+            answer(id, reply);
+        },
+        [this](chunk_atom, const call_id& id, uint32_t index, std::string& text) {
+          return on_chunk(id, index, std::move(text));
+        },
+    };
   }
 
   caf::skippable_result take(caf::message& content) {
@@ -97,7 +109,8 @@ struct service_port_state {
           "the service \"" + options.name + "\" of this node has " + std::to_string(calls.size()) +
               " calls under way, which is all it takes");
     } else {
-      ask(*mail, content);
+      if (auto refusal = ask(*mail, content))
+        return refusal;
     }
     return caf::delegated<caf::message>{};
   }
@@ -107,22 +120,57 @@ struct service_port_state {
         compat::make_element(mail.sender, mail.mid, std::move(content)), self->context());
   }
 
-  void ask(const caf::mailbox_element& mail, caf::message& content) {
+  caf::error ask(const caf::mailbox_element& mail, caf::message& content) {
     auto holder = mail.sender; // making the promise takes it out of the mail
     call_id id;
     if (const auto* context = context_in(content))
       id = context->id;
+    auto number = next_number++;
+    if (auto error = open_stream(number, *holder, content)) {
+      ++counters->refused;
+      return error;
+    }
     auto address = caf::actor_cast<caf::actor_addr>(holder);
     auto caller = self->make_response_promise();
     auto request = self->ask(target, std::move(content));
-    if (holder) {
-      auto [theirs, is_new] = calls_of.try_emplace(address);
-      if (is_new)
-        compat::monitor(self, holder);
-      theirs->second.insert(request);
-    }
-    calls.emplace(request, call{std::move(caller), std::move(address), id});
+    auto [theirs, is_new] = calls_of.try_emplace(address);
+    if (is_new)
+      compat::monitor(self, holder);
+    theirs->second.insert(request);
+    calls.emplace(request, call{std::move(caller), std::move(address), id, number});
     ++counters->in_flight;
+    return {};
+  }
+
+  /// A node may name no sink but its own, and no call of which chunks could be another's.
+  caf::error open_stream(
+      uint64_t number, const caf::actor_control_block& holder, caf::message& content) {
+    if (!content.match_element<stream_atom>(0))
+      return {};
+    if (const auto* context = context_in(content); context == nullptr || !context->id)
+      return make_failure(errc::invalid_input, "the stream of another node has no call ID");
+    if (content.get_as<sink_actor>(content.size() - 2).node() != holder.node())
+      return make_failure(
+          errc::invalid_input, "the sink of a stream is on another node than its caller");
+    return streams.open(number, content);
+  }
+
+  /// Whoever works on the stream for the target sends its chunks.
+  caf::result<void> on_chunk(const call_id& id, uint32_t index, std::string text) {
+    auto number = streams.call_of(id);
+    if (number == 0 || (!self->is_local_mail() && self->current_sender()->node() != target.node()))
+      return make_failure(errc::cancelled, "the stream is not waited for any more");
+    return streams.pass(number, index, std::move(text));
+  }
+
+  /// The other node answers no chunks.
+  void on_stall(uint64_t number) {
+    streams.close(
+        number, make_failure(errc::unavailable,
+                    "the node that the stream is for answered none of its chunks for two minutes"));
+    for (const auto& [request, each] : calls)
+      if (each.number == number)
+        return cancel(each);
   }
 
   void answer(uint64_t request, caf::message& reply) {
@@ -135,6 +183,7 @@ struct service_port_state {
     calls.erase(found);
     if (auto theirs = calls_of.find(done.holder); theirs != calls_of.end())
       theirs->second.erase(request);
+    streams.close(done.number, make_failure(errc::cancelled, "the call of the stream is over"));
     --counters->in_flight;
     ++counters->answered;
     if (reply.match_elements<caf::error>())
@@ -165,6 +214,8 @@ struct service_port_state {
   port_options options;
   std::shared_ptr<port_counters> counters;
   std::unordered_map<uint64_t, call> calls;
+  uint64_t next_number = 1;
+  stream_relay streams{self, [this](uint64_t number) { on_stall(number); }};
   /// By holder, from its first call until it goes down.
   std::unordered_map<caf::actor_addr, std::unordered_set<uint64_t>> calls_of;
 };

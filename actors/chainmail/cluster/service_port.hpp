@@ -36,7 +36,9 @@ struct port_options {
 /// Passes on to `target` what other nodes ask: after check_message, at most `capacity` at once, and
 /// answers back. When a node goes down, its calls are cancelled. Requests that were refused because
 /// the port is closed are answered with caf::sec::request_receiver_down: nothing was done for them.
-/// Errors that are too large for a frame lose their detail. Lives until it is told to exit, and
+/// It stands in for the sinks of streams, which must be of the node that asks. What they take is
+/// bounded: a node that answers no chunk for two minutes has its stream cancelled. Errors that are too
+/// large for a frame lose their detail. Lives until it is told to exit, and
 /// then cancels what is under way; `target` does not exit with it.
 caf::actor spawn_service_port(caf::actor_system& system, caf::actor target, port_options options,
     std::shared_ptr<port_counters> counters);
