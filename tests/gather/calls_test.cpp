@@ -4,9 +4,12 @@
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/chainmail.hpp>
 
+#include <caf/typed_event_based_actor.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <stdexcept>
+#include <thread>
 
 using namespace chainmail;
 using namespace chainmail::test;
@@ -184,4 +187,121 @@ TEST_CASE("a gather by way of a gather actor can be cancelled through that") {
   CHECK(got.size() == 2);
   for (const auto& one : got)
     CHECK(one.error == errc::cancelled);
+}
+
+// -- streams --------------------------------------------------------------------------
+
+namespace {
+
+/// An LLM whose streams are these words, and whose answer has more.
+llm_actor spawn_speaker(caf::actor_system& system) {
+  return system.spawn([](llm_actor::pointer self) -> llm_actor::behavior_type {
+    return {
+        [](generate_atom, const llm_request&, const call_context&) { return llm_result{}; },
+        [self](stream_atom, const llm_request& request, const sink_actor& sink,
+            const call_context& context) -> caf::result<llm_result> {
+          auto caller = self->make_response_promise<llm_result>();
+          const auto& prompt = request.prompts.front();
+          for (size_t i = 0; i < prompt.size(); ++i)
+            compat::request(self, sink, chunk_atom_v, context.id, uint32_t{0}, prompt.substr(i, 1))
+                .then(
+                    [caller, prompt, is_last = i + 1 == prompt.size()]() mutable {
+                      if (!is_last)
+                        return;
+                      llm_result result;
+                      result.completions.push_back({prompt, "stop"});
+                      caller.deliver(std::move(result));
+                    },
+                    [caller](caf::error& why) mutable { caller.deliver(std::move(why)); });
+          return caller;
+        },
+        [](cancel_atom, const call_id&) {},
+    };
+  });
+}
+
+} // namespace
+
+TEST_CASE("from a blocking scope, the text of a stream comes to a function of this thread") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto llm = spawn_speaker(real.system);
+  std::string got;
+  auto here = std::this_thread::get_id();
+  auto result = stream(self, llm, "hello", [&](std::string_view text) {
+    got += text;
+    CHECK(std::this_thread::get_id() == here);
+  });
+  REQUIRE(result);
+  CHECK(result->text() == "hello");
+  CHECK(got == "hello");
+  // And once more: nothing of the first is left.
+  CHECK(stream(self, llm, "again", [&](std::string_view text) { got += text; }));
+  CHECK(got == "helloagain");
+}
+
+TEST_CASE("from a blocking scope, a stream that cannot be is an error") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto chain =
+      spawn_transform_chain(real.system, {"x"}, {"y"}, [](const values&) -> caf::expected<values> {
+        return values{{"y", 1}};
+      });
+  self->monitor(chain);
+  caf::anon_send_exit(chain, caf::exit_reason::kill);
+  self->receive([](const caf::down_msg&) {});
+  CHECK(stream(self, chain, {{"x", 1}}, [](std::string_view) {}).error() == errc::shut_down);
+}
+
+TEST_CASE("from a blocking scope, a stream without an answer ends at its time-out") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto callers = std::make_shared<std::vector<caf::typed_response_promise<llm_result>>>();
+  auto deaf = real.system.spawn([callers](llm_actor::pointer self_ptr) -> llm_actor::behavior_type {
+    return {
+        [](generate_atom, const llm_request&, const call_context&) { return llm_result{}; },
+        [self_ptr, callers](stream_atom, const llm_request&, const sink_actor& sink,
+            const call_context& context) -> caf::result<llm_result> {
+          compat::send(self_ptr, sink, chunk_atom_v, context.id, uint32_t{0}, "a"s);
+          return callers->emplace_back(self_ptr->make_response_promise<llm_result>());
+        },
+        [](cancel_atom, const call_id&) {},
+    };
+  });
+  std::string got;
+  auto result = stream(
+      self, deaf, "x", [&](std::string_view text) { got += text; }, 50ms);
+  CHECK(result.error() == errc::timed_out);
+  CHECK(got == "a");
+  callers->clear();
+  caf::anon_send_exit(deaf, caf::exit_reason::kill);
+}
+
+TEST_CASE("what a stream's function throws ends the stream, and is thrown on") {
+  real_time real;
+  caf::scoped_actor self{real.system};
+  auto llm = spawn_speaker(real.system);
+  auto refuse = [](std::string_view) { throw std::runtime_error{"no"}; };
+  CHECK_THROWS_AS(stream(self, llm, "hello", refuse), std::runtime_error);
+  std::string got;
+  CHECK(stream(self, llm, "fine", [&](std::string_view text) { got += text; }));
+  CHECK(got == "fine");
+}
+
+TEST_CASE("inside an event-based actor, a stream's text goes to a sink") {
+  virtual_time time;
+  auto llm = spawn_speaker(time.system);
+  std::string got;
+  std::string answer;
+  auto sink = spawn_sink(time.system, [&got](std::string_view text) { got += text; });
+  time.system.spawn([&](caf::event_based_actor* self) {
+    llm_request request;
+    request.prompts = {"hello"};
+    stream(self, llm, request, sink, make_context(self)).then([&](const llm_result& result) {
+      answer = result.text();
+    });
+  });
+  time.settle();
+  CHECK(got == "hello");
+  CHECK(answer == "hello");
 }

@@ -2,6 +2,10 @@
 #include <chainmail/gather/calls.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+#include <exception>
 
 namespace chainmail {
 
@@ -22,6 +26,66 @@ caf::expected<Result> ask(caf::scoped_actor& self, caf::timespan timeout, const 
           [&](caf::error& error) { result = to_failure(std::move(error), who); });
   if (!result && result.error() == errc::timed_out)
     compat::send(self.ptr(), to, cancel_atom_v, context.id);
+  return result;
+}
+
+/// Sends the request by way of an actor: the answer is then ordinary mail, which a blocking actor can
+/// wait for together with the pieces.
+template <class Result, class Handle, class What>
+void send_by_courier(
+    caf::scoped_actor& self, const Handle& to, What what, const call_context& context) {
+  auto back = caf::actor_cast<caf::actor>(self);
+  self->system().spawn([=](caf::event_based_actor* courier) {
+    auto answer = [courier, back, root = context.id.root](auto& x) {
+      compat::send(courier, back, reply_atom_v, root, caf::make_message(std::move(x)));
+    };
+    compat::request(courier, to, stream_atom_v, what, caf::actor_cast<sink_actor>(back), context)
+        .then([answer](Result& x) { answer(x); }, [answer](caf::error& x) { answer(x); });
+  });
+}
+
+template <class Result>
+caf::expected<Result> read_answer(const caf::message& answer, const char* who) {
+  if (answer.match_elements<Result>())
+    return answer.get_as<Result>(0);
+  return to_failure(answer.get_as<caf::error>(0), who);
+}
+
+template <class Result, class Handle, class What>
+caf::expected<Result> ask_for_stream(caf::scoped_actor& self, caf::timespan timeout,
+    const char* who, const Handle& to, What what, const text_callback& on_text) {
+  auto context = make_context(self.ptr(), timeout);
+  send_by_courier<Result>(self, to, std::move(what), context);
+  caf::expected<Result> result{make_failure(
+      errc::timed_out, "the deadline of the call passed before " + std::string{who} + " answered")};
+  std::exception_ptr thrown;
+  auto is_over = false;
+  auto last = context.due.plus(patience);
+  auto now = self->clock().now();
+  for (; !is_over && !thrown && now < last; now = self->clock().now()) {
+    auto wait = std::min<caf::timespan>(last - now, std::chrono::hours{1});
+    self->receive(
+        [&](chunk_atom, const call_id& id, uint32_t, const std::string& text) {
+          // Of an earlier call, perhaps, that was given up.
+          if (id.root == context.id.root)
+            try {
+              on_text(text);
+            } catch (...) {
+              thrown = std::current_exception();
+            }
+        },
+        [&](reply_atom, uint64_t root, const caf::message& answer) {
+          if (root != context.id.root)
+            return;
+          is_over = true;
+          result = read_answer<Result>(answer, who);
+        },
+        caf::after(wait) >> [] {});
+  }
+  if (!is_over)
+    compat::send(self.ptr(), to, cancel_atom_v, context.id);
+  if (thrown)
+    std::rethrow_exception(thrown);
   return result;
 }
 
@@ -88,6 +152,32 @@ caf::expected<llm_result> generate(
   llm_request request;
   request.prompts.push_back(std::move(prompt));
   return generate(self, llm, std::move(request), timeout);
+}
+
+sink_actor spawn_sink(caf::actor_system& system, text_callback on_text) {
+  return system.spawn([on_text = std::move(on_text)](
+                          sink_actor::pointer) -> sink_actor::behavior_type {
+    return {
+        [on_text](chunk_atom, const call_id&, uint32_t, const std::string& text) { on_text(text); },
+    };
+  });
+}
+
+caf::expected<llm_result> stream(caf::scoped_actor& self, const llm_actor& llm, llm_request request,
+    const text_callback& on_text, caf::timespan timeout) {
+  return ask_for_stream<llm_result>(self, timeout, "the LLM", llm, std::move(request), on_text);
+}
+
+caf::expected<llm_result> stream(caf::scoped_actor& self, const llm_actor& llm, std::string prompt,
+    const text_callback& on_text, caf::timespan timeout) {
+  llm_request request;
+  request.prompts.push_back(std::move(prompt));
+  return stream(self, llm, std::move(request), on_text, timeout);
+}
+
+caf::expected<values> stream(caf::scoped_actor& self, const chain_actor& chain, values inputs,
+    const text_callback& on_text, caf::timespan timeout) {
+  return ask_for_stream<values>(self, timeout, "the chain", chain, std::move(inputs), on_text);
 }
 
 caf::expected<std::vector<outcome>> gather(caf::scoped_actor& self, const chain_actor& chain,

@@ -14,8 +14,10 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/timespan.hpp>
 
+#include <functional>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace chainmail {
@@ -45,6 +47,31 @@ template <class Self>
 auto generate(Self* self, const llm_actor& llm, llm_request request, call_context context) {
   return compat::request(self, llm, generate_atom_v, std::move(request), std::move(context));
 }
+
+/// Asks an LLM once, with the text going to `sink` as it comes. The handle yields an `llm_result`.
+template <class Self>
+auto stream(
+    Self* self, const llm_actor& llm, llm_request request, sink_actor sink, call_context context) {
+  return compat::request(
+      self, llm, stream_atom_v, std::move(request), std::move(sink), std::move(context));
+}
+
+/// Runs a chain once, with the text of its last LLM call going to `sink` as it comes. The handle yields
+/// `values`.
+template <class Self>
+auto stream(
+    Self* self, const chain_actor& chain, values inputs, sink_actor sink, call_context context) {
+  return compat::request(
+      self, chain, stream_atom_v, std::move(inputs), std::move(sink), std::move(context));
+}
+
+/// Takes the pieces of a stream, in order.
+using text_callback = std::function<void(std::string_view text)>;
+
+/// Spawns a sink that hands every piece to `on_text`, one at a time, and takes the next when it returns.
+/// It runs on the scheduler's threads, and must not block them. Of streams that share the sink, and of
+/// completions, it cannot tell which a piece is of: that takes an actor of your own.
+sink_actor spawn_sink(caf::actor_system& system, text_callback on_text);
 
 /// Runs a chain on many inputs at once, by way of `gatherer`: which is whom to send a cancel. The
 /// handle yields a `std::vector<outcome>`, one per input and in their order. When `self` dies, what
@@ -88,6 +115,19 @@ caf::expected<llm_result> generate(caf::scoped_actor& self, const llm_actor& llm
 /// Completes one prompt and waits.
 caf::expected<llm_result> generate(caf::scoped_actor& self, const llm_actor& llm,
     std::string prompt, caf::timespan timeout = default_timeout);
+
+/// Asks an LLM once and waits. `on_text` gets the text as it comes, in this thread; while it runs, the
+/// stream is slowed down to the socket. What it throws ends the stream, and is thrown on.
+caf::expected<llm_result> stream(caf::scoped_actor& self, const llm_actor& llm, llm_request request,
+    const text_callback& on_text, caf::timespan timeout = default_timeout);
+
+/// The same for one prompt.
+caf::expected<llm_result> stream(caf::scoped_actor& self, const llm_actor& llm, std::string prompt,
+    const text_callback& on_text, caf::timespan timeout = default_timeout);
+
+/// The same for a chain.
+caf::expected<values> stream(caf::scoped_actor& self, const chain_actor& chain, values inputs,
+    const text_callback& on_text, caf::timespan timeout = default_timeout);
 
 struct use_call_for_one_input {};
 
