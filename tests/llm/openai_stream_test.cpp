@@ -150,6 +150,17 @@ TEST_CASE_METHOD(fixture, "tool calls without positions are told apart by their 
         std::vector<tool_call>{{"a", "f", "{}"}, {"b", "g", "{}"}});
 }
 
+TEST_CASE_METHOD(fixture, "the arguments of a tool call may be an object") {
+  CHECK(!delta(R"("tool_calls":[{"id":"a","function":{"name":"f","arguments":{"q":[1]}}}])"));
+  CHECK(
+      finish()->completions.at(0).tool_calls == std::vector<tool_call>{{"a", "f", R"({"q":[1]})"}});
+}
+
+TEST_CASE_METHOD(fixture, "a tool call without a name is not what the API promises") {
+  CHECK(!delta(R"("tool_calls":[{"index":0,"function":{"arguments":"{}"}}])"));
+  CHECK(finish().error() == errc::malformed_response);
+}
+
 TEST_CASE_METHOD(fixture, "a code point that two events share reaches the sink whole") {
   CHECK(!delta("\"content\":\"\xE4\xB8\""));
   CHECK(!result.next_piece());

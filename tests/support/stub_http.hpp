@@ -15,15 +15,22 @@
 
 namespace chainmail::test {
 
-/// The stub's interface: HTTP, and the order to answer one of its requests.
-using stub_http_actor =
-    http_actor::extend<caf::result<void>(caf::ok_atom, uint64_t, http_response)>;
+/// The stub's interface: HTTP, and the orders to answer one of its requests and to send a piece of a
+/// stream.
+using stub_http_actor = http_actor::extend<caf::result<void>(caf::ok_atom, uint64_t, http_response),
+    caf::result<void>(caf::ok_atom, uint64_t, caf::error),
+    caf::result<void>(caf::ok_atom, uint64_t, std::string)>;
 
-/// What a stub was asked to fetch.
+/// What a stub was asked to fetch or to stream.
 struct http_log {
   struct call {
     http_request request;
     call_context context;
+    sink_actor sink = {};
+    /// Pieces that were sent, those that the sink took, and the last error that it answered with.
+    size_t sent = 0;
+    size_t taken = 0;
+    caf::error refusal = {};
   };
   std::vector<call> calls;
   std::vector<call_id> cancelled;
@@ -41,9 +48,11 @@ struct stub_http_state {
           log->calls.push_back({request, context});
           return callers.back();
         },
-        [](stream_atom, const http_request&, const sink_actor&,
-            const call_context&) -> caf::result<http_response> {
-          return make_failure(errc::unsupported, "a stub does not stream");
+        [this](stream_atom, const http_request& request, const sink_actor& sink,
+            const call_context& context) -> caf::result<http_response> {
+          callers.push_back(self->make_response_promise<http_response>());
+          log->calls.push_back({request, context, sink});
+          return callers.back();
         },
         [this](cancel_atom, const call_id& id) {
           log->cancelled.push_back(id);
@@ -59,6 +68,17 @@ struct stub_http_state {
         },
         [this](caf::ok_atom, uint64_t index, http_response& response) {
           callers.at(index).deliver(std::move(response));
+        },
+        [this](caf::ok_atom, uint64_t index, caf::error& why) {
+          callers.at(index).deliver(std::move(why));
+        },
+        [this](caf::ok_atom, uint64_t index, std::string& piece) {
+          auto& call = log->calls.at(index);
+          ++call.sent;
+          compat::request(
+              self, call.sink, chunk_atom_v, call.context.id, uint32_t{0}, std::move(piece))
+              .then([this, index] { ++log->calls[index].taken; },
+                  [this, index](caf::error& why) { log->calls[index].refusal = std::move(why); });
         },
     };
   }
@@ -79,6 +99,16 @@ inline void answer(
   response.status = status;
   response.body = std::move(body);
   compat::anon_send(stub, caf::ok_atom_v, index, std::move(response));
+}
+
+/// Makes the stub answer its `index`-th request with an error.
+inline void fail(const stub_http_actor& stub, uint64_t index, caf::error why) {
+  compat::anon_send(stub, caf::ok_atom_v, index, std::move(why));
+}
+
+/// Makes the stub send the next piece of its `index`-th request, a stream.
+inline void send_piece(const stub_http_actor& stub, uint64_t index, std::string piece) {
+  compat::anon_send(stub, caf::ok_atom_v, index, std::move(piece));
 }
 
 } // namespace chainmail::test

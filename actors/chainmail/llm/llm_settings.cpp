@@ -22,6 +22,10 @@ void llm_settings::add_to(caf::config_option_set& options, const std::string& ca
           with_default("attempts at a call, 429s apart; 1: no retry", attempts))
       .add(attempt_timeout, "attempt-timeout",
           with_default("when an attempt is given up", attempt_timeout))
+      .add(first_token_timeout, "first-token-timeout",
+          "when a stream is given up that has no text yet (default: none)")
+      .add(idle_timeout, "idle-timeout",
+          with_default("when a stream is given up that stalls", idle_timeout))
       .add(hedge, "hedge", "ask a second time when an answer takes unusually long")
       .add(cache, "cache", "keep the answers of requests with temperature 0 or a seed")
       .add(cache_file, "cache-file", "keep them in this file, too")
@@ -44,6 +48,8 @@ caf::error llm_settings::apply_to(llm_config& config) const {
     config.endpoint.base_url = base_url;
   if (!model.empty())
     config.endpoint.defaults.model = model;
+  config.endpoint.first_token_timeout = first_token_timeout;
+  config.endpoint.idle_timeout = idle_timeout;
   for (const auto& name : fallback_models) {
     config.fallbacks.push_back(config.endpoint);
     config.fallbacks.back().defaults.model = name;

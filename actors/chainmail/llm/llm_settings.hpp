@@ -24,6 +24,8 @@ struct llm_settings {
   uint64_t max_in_flight = 0;
   uint64_t attempts = retry_options{}.max_attempts;
   caf::timespan attempt_timeout = retry_options{}.attempt_timeout;
+  caf::timespan first_token_timeout = openai_options{}.first_token_timeout;
+  caf::timespan idle_timeout = openai_options{}.idle_timeout;
   bool hedge = false;
   bool cache = false;
   std::string cache_file = {};

@@ -2,7 +2,9 @@
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/llm/openai_client.hpp>
 #include <chainmail/llm/openai_codec.hpp>
+#include <chainmail/llm/openai_stream.hpp>
 #include <chainmail/llm/openai_wire.hpp>
+#include <chainmail/llm/stream_calls.hpp>
 #include <chainmail/llm/token_counter.hpp>
 #include <chainmail/llm/token_estimate.hpp>
 
@@ -64,7 +66,7 @@ void learn(token_counter& counter, const usage_sample& from, const token_usage& 
 struct openai_client_state {
   static constexpr const char* name = "chainmail.openai_client";
 
-  using actor_type = hub_actor<llm_actor, openai_client_state>;
+  using actor_type = hub_actor<streaming_client_actor, openai_client_state>;
 
   openai_client_state(actor_type* self_ptr, http_actor engine, openai_options opts)
     : self(self_ptr), http(std::move(engine)), options(std::move(opts)) {
@@ -72,17 +74,18 @@ struct openai_client_state {
       options.counter = token_counter::shared();
   }
 
-  hub<llm_actor>::behavior_type make_behavior() {
+  hub<streaming_client_actor>::behavior_type make_behavior() {
     return {
         [this](generate_atom, const llm_request& request, const call_context& context) {
           return generate(request, context);
         },
-        [](stream_atom, const llm_request&, const sink_actor&,
-            const call_context&) -> caf::result<llm_result> {
-          return make_failure(
-              errc::unsupported, "the client does not stream yet: send a generate instead");
+        [this](stream_atom, const llm_request& request, const sink_actor& sink,
+            const call_context& context) { return stream(request, sink, context); },
+        [this](cancel_atom, const call_id& id) {
+          compat::send(self, http, cancel_atom_v, id);
+          streams.cancel(id);
         },
-        [this](cancel_atom, const call_id& id) { compat::send(self, http, cancel_atom_v, id); },
+        streams.on_chunk(),
         replies.on_reply(),
     };
   }
@@ -110,12 +113,52 @@ struct openai_client_state {
     return caller;
   }
 
+  caf::result<llm_result> stream(
+      const llm_request& request, const sink_actor& sink, const call_context& context) {
+    if (replies.is_full())
+      return make_failure(errc::overloaded, "the LLM client has too many calls under way");
+    auto call = encode(request, options);
+    if (!call)
+      return std::move(call.error());
+    const auto& endpoint = call->api == openai_api::chat ? chats : completions;
+    auto make_post = [&](bool with_usage) {
+      auto post = endpoint.post(as_stream(call->body, with_usage), context.id);
+      post.idle_timeout = options.idle_timeout;
+      return post;
+    };
+    constexpr auto option = "stream_options";
+    auto has_own =
+        request.parameters.extra.contains(option) || options.defaults.extra.contains(option);
+    auto asks_usage = !has_own && usage != usage_option::refused;
+    stream_calls::plan what;
+    what.post = make_post(asks_usage);
+    what.completions = call->completions;
+    what.first_token_timeout = options.first_token_timeout;
+    if (auto sampled = sample(request, options, call->api))
+      what.on_result = [this, sampled](const llm_result& result) {
+        if (result.usage.prompt_tokens > 0)
+          learn(*options.counter, *sampled, result.usage);
+      };
+    openai_stream_call expected;
+    expected.endpoint = &endpoint.name();
+    expected.options = &options;
+    expected.usage = &usage;
+    if (asks_usage && usage == usage_option::unknown)
+      expected.without_usage = make_post(false);
+    expected.expected = std::move(*call);
+    expected.expected.body.clear();
+    what.decoder = make_openai_stream_decoder(std::move(expected));
+    return streams.start(std::move(what), sink, context);
+  }
+
   actor_type* self;
   reply_table replies{self, "the HTTP engine"};
   http_actor http;
   openai_options options;
   provider_endpoint completions = openai_endpoint(options, "/completions");
   provider_endpoint chats = openai_endpoint(options, "/chat/completions");
+  usage_option usage = usage_option::unknown;
+  stream_calls streams{self, replies, http};
 };
 
 } // namespace

@@ -63,6 +63,8 @@ caf::error check(const openai_options& options) {
   if (!is_printable(options.organization) || !is_printable(options.project) ||
       !is_printable(options.api_version))
     return invalid("organization, project or api_version holds a control character");
+  if (options.first_token_timeout.count() < 0 || options.idle_timeout.count() < 0)
+    return invalid("first_token_timeout and idle_timeout must not be negative");
   return {};
 }
 

@@ -5,7 +5,9 @@
 #include <chainmail/llm.hpp>
 
 #include <caf/error.hpp>
+#include <caf/timespan.hpp>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +57,12 @@ struct openai_options {
   std::string api_version = {};
   /// Sent with every request, and kept as secret as the key.
   std::vector<http_header> extra_headers = {};
+  /// A stream is given up whose first text or tool call takes longer, counted from when the client got
+  /// the call. Zero for as long as the call's deadline allows: some models think for minutes.
+  caf::timespan first_token_timeout{0};
+  /// A stream is given up when nothing of it comes for so long, not counting the time that its sink
+  /// holds it back. Zero for as long as the call's deadline allows.
+  caf::timespan idle_timeout = std::chrono::seconds{60};
   /// Learns from the usage that replies report how many tokens each model makes. Null stands for
   /// the counter of the process.
   std::shared_ptr<token_counter> counter = {};

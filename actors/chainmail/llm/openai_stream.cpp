@@ -103,6 +103,9 @@ public:
       *call_.usage = usage_option::taken;
     result.limits = rate_limits(head);
     for (const auto& one : result.completions) {
+      for (const auto& call : one.tool_calls)
+        if (call.name.empty())
+          return malformed("a tool call names no function");
       if (!one.text.empty() || !one.tool_calls.empty())
         continue;
       if (one.finish_reason == "content_filter")
@@ -161,12 +164,20 @@ private:
       if (position != nullptr && !position->IsUint64())
         return malformed("the index of a tool call is no number");
       auto* function = member(call, "function");
+      std::string text;
       into.add_tool_call(index, position == nullptr ? i : position->GetUint64(),
           text_member(call, "id"),
           function == nullptr ? std::string_view{} : text_member(*function, "name"),
-          function == nullptr ? std::string_view{} : text_member(*function, "arguments"));
+          function == nullptr ? std::string_view{} : arguments_of(*function, text));
     }
     return {};
+  }
+
+  /// Text, or the object itself, which some servers send.
+  static std::string_view arguments_of(const json_value& function, std::string& text) {
+    if (auto* found = member(function, "arguments"); found != nullptr && found->IsObject())
+      return text = json_text(*found).value_or("");
+    return text_member(function, "arguments");
   }
 
   /// Counts that are missing, or are none, stay as they are: the text is worth more.
