@@ -102,10 +102,10 @@ TEST_CASE("prompts are posted to completions and messages to chat, with the key 
   REQUIRE(log->calls.size() == 2);
   CHECK(log->calls[0].request.url == "http://host/v1/completions");
   CHECK(log->calls[1].request.url == "http://host/v1/chat/completions");
-  for (const auto& [request, context] : log->calls) {
-    CHECK(request.method == "POST");
-    REQUIRE(request.secrets.lines());
-    CHECK(request.secrets.lines()->at(1) == "Authorization: Bearer sk-secret-key");
+  for (const auto& call : log->calls) {
+    CHECK(call.request.method == "POST");
+    REQUIRE(call.request.secrets.lines());
+    CHECK(call.request.secrets.lines()->at(1) == "Authorization: Bearer sk-secret-key");
   }
   for (auto i : {0, 1})
     compat::anon_send(http, cancel_atom_v, log->calls[static_cast<size_t>(i)].context.id);
