@@ -157,7 +157,7 @@ TEST_CASE_METHOD(fixture, "errors, missing usage and further fields teach nothin
   reply->status = 500;
   CHECK(call(2) == 0);
   reply->status = 200;
-  request.parameters.extra["tools"] = "[]";
+  request.parameters.extra["functions"] = "[]";
   CHECK(call(2) == 2);
   CHECK(counter->ratio("asked") == 1);
 }
