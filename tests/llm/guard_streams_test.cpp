@@ -222,6 +222,21 @@ TEST_CASE_METHOD(stream_fixture, "a sink that wants no more ends its stream for 
   CHECK(second->calls.empty());
 }
 
+TEST_CASE_METHOD(stream_fixture, "a sink that is gone ends its streams at once", "[stream]") {
+  fake->reply = [] { return answer_with("late", caf::infinite); };
+  options.breaker->min_calls = 1;
+  auto first = stream();
+  auto second_one = stream();
+  caf::anon_send_exit(sink, caf::exit_reason::kill);
+  time.settle();
+  CHECK(first->error == errc::cancelled);
+  CHECK(second_one->error == errc::cancelled);
+  CHECK(fake->cancelled.size() == 2);
+  CHECK(series{time.system}["chainmail_llm_breaker_open{target=\"first\"}"] == 0);
+  auto dead = stream();
+  CHECK(dead->error == errc::cancelled);
+}
+
 TEST_CASE_METHOD(stream_fixture, "a deadline cuts a stream, and its text is kept", "[stream]") {
   auto slow = answer_with("one two three");
   slow.chunk_delay = 1s;

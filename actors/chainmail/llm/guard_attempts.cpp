@@ -146,7 +146,8 @@ void guard_state::on_error(const flight_ptr& what, size_t index, caf::error& why
   auto done = take_live(*what, index);
   if (!done)
     return;
-  auto code = code_of(why);
+  // An LLM may take its sink for gone or unwilling in any way that it likes.
+  auto code = what->stream && what->stream->sink_is_gone ? errc::cancelled : code_of(why);
   auto detail = detail_of(why).value_or(error_detail{});
   auto has_begun = what->stream && (what->stream->has_begun || !detail.text_so_far.empty());
   // A caller without patience says nothing of the endpoint.

@@ -48,6 +48,7 @@ struct flight {
     sink_actor sink;
     /// Something has reached the sink: there is no other attempt after that.
     bool has_begun = false;
+    bool sink_is_gone = false;
     /// What the sink got of the first completion, but for what is replayed.
     std::string text;
     /// Attempts that were given up before they were answered.

@@ -97,6 +97,11 @@ struct guard_state {
   /// No text came within the time of an attempt.
   void on_silence(const flight_ptr& what);
 
+  /// One monitor a sink, however many of its streams are under way: demonitor takes all away.
+  void watch(const sink_actor& sink);
+  void unwatch(const sink_actor& sink);
+  void on_sink_down(const caf::actor_addr& gone);
+
   // -- timers and bookkeeping: guarded.cpp ------------------------------------------------
 
   void on_alarm();
@@ -127,6 +132,7 @@ struct guard_state {
   }};
   /// Streams by the ID of the attempt that is under way.
   std::unordered_map<call_id, flight_ptr> streams;
+  std::unordered_map<caf::actor_addr, size_t> streams_of;
   llm_actor while_busy;
   alarm timer{self, [this] { on_alarm(); }};
   /// Goes first, with the promises in its handlers.

@@ -28,6 +28,7 @@ caf::result<llm_result> guard_state::stream(
   auto what = flights.start(std::move(request), std::move(context), {}, caller, now);
   what->key = std::move(key); // for the cache: nobody joins a stream
   what->counts = &counted;
+  watch(sink);
   what->stream.emplace().sink = std::move(sink);
   while_busy = self;
   const auto* found = what->key.empty() ? nullptr : cache->find(what->key, now);
@@ -99,6 +100,29 @@ void guard_state::on_silence(const flight_ptr& what) {
   compat::send(self, targets[silent.target].target.llm, cancel_atom_v, silent.id);
   auto why = make_failure(errc::timed_out, "no text of the stream came within the attempt's time");
   on_error(what, silent.index, why);
+}
+
+void guard_state::watch(const sink_actor& sink) {
+  if (++streams_of[sink.address()] == 1)
+    compat::monitor(self, sink);
+}
+
+void guard_state::unwatch(const sink_actor& sink) {
+  auto found = streams_of.find(sink.address());
+  if (found == streams_of.end() || --found->second > 0)
+    return;
+  streams_of.erase(found);
+  compat::demonitor(self, sink);
+}
+
+void guard_state::on_sink_down(const caf::actor_addr& gone) {
+  if (streams_of.erase(gone) == 0)
+    return;
+  for (const auto& what : flights.all())
+    if (what->stream && what->stream->sink.address() == gone) {
+      what->stream->sink_is_gone = true;
+      give_up(what, make_failure(errc::cancelled, "the sink of the stream is gone"));
+    }
 }
 
 } // namespace chainmail

@@ -34,6 +34,7 @@ hub<guard_actor>::behavior_type guard_state::make_behavior() {
       give_up(what, why);
     self->quit(std::move(message.reason));
   });
+  compat::on_down(self, [this](const caf::down_msg& down) { on_sink_down(down.source); });
   return {
       [this](generate_atom, llm_request& request, call_context& context) {
         return generate(std::move(request), std::move(context));
@@ -104,6 +105,8 @@ caf::error guard_state::refuse(
 }
 
 void guard_state::on_answer(const flight& of, const flight::waiter& to, const caf::error* why) {
+  if (of.stream)
+    unwatch(of.stream->sink);
   auto took = self->clock().now() - to.asked;
   if (why == nullptr)
     return of.counts->calls.end(took);

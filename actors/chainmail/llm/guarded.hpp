@@ -71,6 +71,9 @@ caf::error check(const guard_options& options);
 /// errc::cancelled, errc::overloaded, errc::content_filtered, a deadline that passed).
 ///
 /// Attempts at one call have its call_id, and so the same Idempotency-Key; a hedge has a child's.
+/// A stream is a call in all of this until something reaches its sink; after that, its first error is
+/// final. It is not hedged, and shares no call under way. An answer out of the cache is given to the
+/// sink in chunks.
 /// A result has all attempts in llm_result::attempts, an error in error_detail::attempts. The error
 /// is that of the last attempt. A call that waits for a permit, a breaker or its next attempt can be
 /// cancelled like one that is under way.

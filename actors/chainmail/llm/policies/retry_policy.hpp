@@ -24,7 +24,8 @@ struct retry_options {
   caf::timespan first_delay = std::chrono::milliseconds{500};
   /// Where the doubling ends. A Retry-After may ask for more.
   caf::timespan max_delay = std::chrono::seconds{20};
-  /// After this, whoever makes the attempts gives one up as errc::timed_out.
+  /// After this, whoever makes the attempts gives one up as errc::timed_out. Of a stream it is the time
+  /// to the first text: what has begun may last until the call's deadline.
   caf::timespan attempt_timeout = std::chrono::seconds{120};
   /// Retries that all calls together may make without any success in between.
   uint32_t budget = 100;
