@@ -69,7 +69,7 @@ caf::error sink_failure(const caf::error& why) {
                              : "the sink of the stream wants no more: " + sentence_of(why));
 }
 
-caf::error with_text_so_far(caf::error why, const std::string& text) {
+caf::error with_text_so_far(caf::error why, std::string_view text) {
   if (text.empty())
     return why;
   auto detail = detail_of(why).value_or(error_detail{});

@@ -71,7 +71,7 @@ caf::error check_sink(const sink_actor& sink);
 caf::error sink_failure(const caf::error& why);
 
 /// The error with the text that the sink had got by then, unless the error has some already.
-caf::error with_text_so_far(caf::error why, const std::string& text);
+caf::error with_text_so_far(caf::error why, std::string_view text);
 
 /// The text in pieces that end before a blank, of at least `least` bytes but for the last, and of at
 /// most four times that many or 64. No code point of UTF-8 is cut. With 1: word by word.

@@ -1,23 +1,11 @@
 // Passing streams on.
+#include <chainmail/caf/sink_feed.hpp>
 #include <chainmail/llm/stream_calls.hpp>
 
 #include <algorithm>
 #include <utility>
 
 namespace chainmail {
-
-namespace {
-
-/// The same error, with what the sink had got.
-caf::error with_text(caf::error why, std::string_view text) {
-  if (text.empty())
-    return why;
-  auto detail = detail_of(why).value_or(error_detail{});
-  detail.text_so_far = text;
-  return make_failure(code_of(why), sentence_of(why), std::move(detail));
-}
-
-} // namespace
 
 stream_calls::stream_calls(caf::scheduled_actor* self, reply_table& replies, const http_actor& http)
   : self_(self), replies_(replies), http_(http) {
@@ -28,8 +16,8 @@ stream_calls::stream_calls(caf::scheduled_actor* self, reply_table& replies, con
 
 caf::result<llm_result> stream_calls::start(
     plan what, sink_actor sink, const call_context& context) {
-  if (!sink)
-    return make_failure(errc::invalid_input, "a stream needs a valid sink");
+  if (auto why = check_sink(sink))
+    return why;
   auto key = next_key_++;
   auto post = std::move(what.post);
   auto completions = what.completions;
@@ -177,7 +165,7 @@ void stream_calls::move_on(uint64_t key, call& from) {
     from.sent_bytes += bytes;
     replies_.ask<void>(
         from.sink, from.context.due, [this, key, bytes] { on_taken(key, bytes); },
-        [this, key](caf::error& why) { fail_now(key, std::move(why)); }, chunk_atom_v,
+        [this, key](caf::error& why) { fail_now(key, sink_failure(why)); }, chunk_atom_v,
         from.context.id, piece->index, std::move(piece->text));
   }
   if (from.is_over || !is_full(from))
@@ -207,7 +195,7 @@ void stream_calls::fail_now(uint64_t key, caf::error why) {
   for (auto& chunk : std::exchange(what.held, {}))
     chunk.deliver();
   auto caller = what.caller;
-  auto error = with_text(std::move(why), what.result.taken_text(0));
+  auto error = with_text_so_far(std::move(why), what.result.taken_text(0));
   forget(key, what);
   caller.deliver(std::move(error));
 }
@@ -217,7 +205,7 @@ void stream_calls::finish(uint64_t key, call& what) {
   auto error = std::move(what.failure);
   llm_result result;
   if (error) {
-    error = with_text(std::move(error), what.result.taken_text(0));
+    error = with_text_so_far(std::move(error), what.result.taken_text(0));
   } else if (what.whole) {
     result = std::move(*what.whole);
   } else {
@@ -278,7 +266,7 @@ void stream_calls::on_sink_down(const caf::actor_addr& sink) {
   if (!found)
     return;
   for (auto key : found.mapped())
-    fail_now(key, make_failure(errc::shut_down, "the stream's sink is gone"));
+    fail_now(key, make_failure(errc::cancelled, "the sink of the stream is gone"));
 }
 
 void stream_calls::expire() {
