@@ -21,6 +21,24 @@ namespace chainmail {
 
 struct model_metrics;
 
+/// Where the text of a call goes that is a stream.
+struct flight_stream {
+  sink_actor sink;
+  /// Something has reached the sink: there is no other attempt after that.
+  bool has_begun = false;
+  bool sink_is_gone = false;
+  /// What the sink got of the first completion, but for what is replayed.
+  std::string text;
+  /// Attempts that were given up before they were answered.
+  uint64_t given_up = 0;
+  /// Of an answer out of the cache.
+  std::shared_ptr<sink_feed> replay;
+
+  [[nodiscard]] const std::string& text_so_far() const {
+    return replay ? replay->text_so_far() : text;
+  }
+};
+
 /// One call under way, for all who asked for it.
 struct flight {
   using time_point = deadline::clock::time_point;
@@ -41,24 +59,6 @@ struct flight {
     size_t target = 0;
     circuit_breaker::pass pass;
     permit granted;
-  };
-
-  /// Where the text of a call goes that is a stream.
-  struct stream_state {
-    sink_actor sink;
-    /// Something has reached the sink: there is no other attempt after that.
-    bool has_begun = false;
-    bool sink_is_gone = false;
-    /// What the sink got of the first completion, but for what is replayed.
-    std::string text;
-    /// Attempts that were given up before they were answered.
-    uint64_t given_up = 0;
-    /// Of an answer out of the cache.
-    std::shared_ptr<sink_feed> replay;
-
-    [[nodiscard]] const std::string& text_so_far() const {
-      return replay ? replay->text_so_far() : text;
-    }
   };
 
   llm_request request;
@@ -84,7 +84,7 @@ struct flight {
   /// Asked for and not answered yet.
   size_t permits_wanted = 0;
   bool is_over = false;
-  std::optional<stream_state> stream;
+  std::optional<flight_stream> stream;
 
   /// What a flight's timers are for.
   enum purpose : size_t { next_attempt, hedge, late_waiter, first_token };

@@ -83,7 +83,7 @@ struct guard_state {
 
   // -- streams: guard_streams.cpp ---------------------------------------------------------
 
-  caf::result<llm_result> stream(llm_request request, sink_actor sink, call_context context);
+  caf::result<llm_result> stream(llm_request request, const sink_actor& sink, call_context context);
 
   /// Gives an answer that is there already to a stream's sink, and then to its caller.
   void replay(const flight_ptr& what, llm_result found);

@@ -15,7 +15,7 @@ constexpr size_t replayed_chunk = 256;
 } // namespace
 
 caf::result<llm_result> guard_state::stream(
-    llm_request request, sink_actor sink, call_context context) {
+    llm_request request, const sink_actor& sink, call_context context) {
   auto now = self->clock().now();
   auto& counted = counts.of(targets.front().target, request);
   counted.calls.begin();
@@ -29,7 +29,7 @@ caf::result<llm_result> guard_state::stream(
   what->key = std::move(key); // for the cache: nobody joins a stream
   what->counts = &counted;
   watch(sink);
-  what->stream.emplace().sink = std::move(sink);
+  what->stream.emplace().sink = sink;
   while_busy = self;
   const auto* found = what->key.empty() ? nullptr : cache->find(what->key, now);
   if (found != nullptr) {

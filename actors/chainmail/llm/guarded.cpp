@@ -39,8 +39,8 @@ hub<guard_actor>::behavior_type guard_state::make_behavior() {
       [this](generate_atom, llm_request& request, call_context& context) {
         return generate(std::move(request), std::move(context));
       },
-      [this](stream_atom, llm_request& request, sink_actor& sink, call_context& context) {
-        return stream(std::move(request), std::move(sink), std::move(context));
+      [this](stream_atom, llm_request& request, const sink_actor& sink, call_context& context) {
+        return stream(std::move(request), sink, std::move(context));
       },
       [this](cancel_atom, const call_id& id) {
         auto why = make_failure(errc::cancelled, "the caller gave the call up");
