@@ -2,6 +2,7 @@
 #include "answers.hpp"
 #include "corpus.hpp"
 #include "indexing.hpp"
+#include "preview.hpp"
 
 #include <chainmail/chainmail.hpp>
 #include <chainmail/prompts/utf8.hpp>
@@ -187,7 +188,12 @@ private:
   chain_actor spawn_chain(qa_type type) {
     auto& system = self_->system();
     chat_vector_db_options options;
-    options.documents_chain = spawn_qa_with_sources_chain(system, llm_, type);
+    auto llm = llm_;
+    if (style_.can_go_back) {
+      preview_ = std::make_shared<preview>(style_);
+      llm = spawn_previewed(system, llm_, preview_);
+    }
+    options.documents_chain = spawn_qa_with_sources_chain(system, llm, type);
     options.k = static_cast<uint32_t>(config_.k);
     options.memory = spawn_window_memory(system); // however long one asks, a prompt stays short
     options.return_source_documents = true;
@@ -221,7 +227,11 @@ private:
     auto begin = std::chrono::steady_clock::now();
     if (style_.is_terminal)
       std::cerr << dim("Asking ...", style_) << std::flush;
+    if (preview_)
+      preview_->begin();
     auto outputs = call(self_, chain_, {{"question", question}});
+    if (preview_)
+      preview_->end();
     wipe_line();
     if (!outputs)
       return fail(question, outputs.error());
@@ -247,6 +257,7 @@ private:
   std::unique_ptr<simulator::server> simulator_;
   caf::scoped_actor self_;
   llm_actor llm_;
+  std::shared_ptr<preview> preview_; ///< on a terminal
   embedder_actor embedder_;
   vector_index_actor index_;
   chain_actor chain_;

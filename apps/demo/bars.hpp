@@ -13,6 +13,8 @@ struct bar {
   bool ok = true;
   /// One line: the answer, or why there is none.
   std::string label;
+  /// Of a stream: when its first text was there; below 0: never, or it was none.
+  double first_s = -1;
 };
 
 /// The calls of one run.

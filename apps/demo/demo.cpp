@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <future>
+#include <map>
 
 namespace chainmail::demo {
 
@@ -23,7 +24,7 @@ struct listener_state {
 
   observer_actor::behavior_type make_behavior() {
     return {[this](finished_atom, const gather_progress& progress, const outcome& call) {
-      listener(call);
+      listener(static_cast<size_t>(progress.index), call);
       if (progress.done == progress.total)
         all_heard.set_value();
     }};
@@ -31,6 +32,33 @@ struct listener_state {
 
   on_call_over listener;
   std::promise<void> all_heard;
+};
+
+/// Tells the streams of a gather apart, and when each began to speak.
+struct text_state {
+  static constexpr const char* name = "demo.text";
+
+  text_state(sink_actor::pointer, call_id gather, std::vector<double>* first, on_call_text f)
+    : listener(std::move(f)), first_s(first) {
+    for (size_t i = 0; i < first->size(); ++i)
+      numbers.emplace(gather.child(i), i);
+  }
+
+  sink_actor::behavior_type make_behavior() {
+    return {[this](chunk_atom, const call_id& id, uint32_t, const std::string& text) {
+      auto number = numbers.find(id);
+      if (number == numbers.end() || text.empty())
+        return;
+      if (auto& first = first_s->at(number->second); first < 0)
+        first = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      listener(number->second, text);
+    }};
+  }
+
+  on_call_text listener;
+  std::vector<double>* first_s;
+  std::map<call_id, size_t> numbers;
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 };
 
 double to_seconds(caf::timespan x) {
@@ -45,7 +73,8 @@ size_t run_result::errors() const {
 }
 
 caf::expected<run_result> run_calls(caf::actor_system& system, const chain_actor& chain,
-    const values& inputs, size_t count, size_t at_once, on_call_over listener) {
+    const values& inputs, size_t count, size_t at_once, on_call_over listener,
+    on_call_text on_text) {
   std::promise<void> all_heard;
   auto heard = all_heard.get_future();
   gather_options options;
@@ -54,15 +83,22 @@ caf::expected<run_result> run_calls(caf::actor_system& system, const chain_actor
       observer_actor{system.spawn<caf::stateful_actor<listener_state, observer_actor::impl>>(
           std::move(listener), std::move(all_heard))};
   caf::scoped_actor self{system};
-  auto begin = std::chrono::steady_clock::now();
-  auto outcomes =
-      gather(self, chain, std::vector<values>(count, inputs), std::move(options), caf::infinite);
+  auto context = make_context(self.ptr(), caf::infinite);
   run_result result;
+  if (on_text) {
+    result.first_s.assign(count, -1);
+    options.sink = sink_actor{system.spawn<caf::stateful_actor<text_state, sink_actor::impl>>(
+        context.id, &result.first_s, std::move(on_text))};
+  }
+  auto begin = std::chrono::steady_clock::now();
+  caf::error failure;
+  gather(self.ptr(), chain, std::vector<values>(count, inputs), std::move(options), context)
+      .receive([&](std::vector<outcome>& outcomes) { result.outcomes = std::move(outcomes); },
+          [&](caf::error& error) { failure = std::move(error); });
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  if (!outcomes)
-    return std::move(outcomes.error());
+  if (failure)
+    return failure;
   heard.wait();
-  result.outcomes = std::move(*outcomes);
   return result;
 }
 
@@ -83,9 +119,11 @@ std::string line_of(const outcome& call) {
 
 bar_group to_bars(std::string title, const run_result& run) {
   bar_group result{std::move(title), run.seconds, {}};
-  for (const auto& call : run.outcomes)
-    result.bars.push_back(
-        {to_seconds(call.started), to_seconds(call.started + call.took), call.ok(), line_of(call)});
+  for (size_t i = 0; i < run.outcomes.size(); ++i) {
+    const auto& call = run.outcomes[i];
+    result.bars.push_back({to_seconds(call.started), to_seconds(call.started + call.took),
+        call.ok(), line_of(call), i < run.first_s.size() ? run.first_s[i] : -1});
+  }
   return result;
 }
 

@@ -1,6 +1,7 @@
 // chainmail-demo: five names at once, five names one after another, and the difference.
 #include "cluster_demo.hpp"
 #include "demo.hpp"
+#include "live_lines.hpp"
 #include "timeline.hpp"
 #include "waterfall.hpp"
 
@@ -30,14 +31,20 @@ constexpr auto latency = 1280ms;
 
 constexpr auto page_prompt = "What is a good name for a company that makes {product}?";
 
+/// Streams are worth watching when there is more to say than a name.
+constexpr auto stream_prompt = "Write a pitch of two sentences for a company that makes {product}.";
+constexpr auto stream_latency = 500ms;
+constexpr double stream_rate = 25;
+
 constexpr auto usual = std::numeric_limits<size_t>::max();
 
 struct demo_config : caf::actor_system_config {
   size_t count = usual;
   size_t nodes = 0;
-  std::string prompt = page_prompt;
+  std::string prompt;
   std::string model;
   bool chat = false;
+  bool stream = false;
   std::string timeline;
   std::string json;
   llm_settings llm;
@@ -48,10 +55,11 @@ struct demo_config : caf::actor_system_config {
         .add(nodes, "nodes",
             "start so many worker nodes, at most 9, and kill one of them (default: none)")
         .add(prompt, "prompt",
-            with_default("template of the prompt, with its variables in braces", prompt))
+            with_default("template of the prompt, with its variables in braces", page_prompt))
         .add<std::string>("input", "NAME=TEXT of a variable; may be given several times")
         .add(model, "model", "model to ask")
         .add(chat, "chat", "use the chat interface")
+        .add(stream, "stream", "show texts as they come; asks for pitches unless there is a prompt")
         .add(timeline, "timeline", "draw the calls into this .svg or .html file")
         .add(json, "json", "write the figures of both runs to this file");
     llm.add_to(custom_options_);
@@ -91,7 +99,7 @@ public:
   }
 
   int run() {
-    auto prompt = prompt_template::parse(config_.prompt);
+    auto prompt = prompt_template::parse(prompt_text());
     if (!prompt)
       return refuse(sentence_of(prompt.error()));
     if (inputs_.empty() && prompt->input_variables() == std::vector{"product"s})
@@ -100,6 +108,8 @@ public:
       return refuse(sentence_of(text.error()) + " (--input=NAME=TEXT sets one)");
     if (count_ == 0 || count_ > 100'000)
       return refuse("--count must be between 1 and 100000");
+    if (config_.stream && config_.nodes > 0)
+      return refuse("--stream and --nodes do not go together: leave one out");
     if (config_.nodes > 9)
       return refuse("--nodes must be between 1 and 9");
     if (!config_.timeline.empty() && !config_.timeline.ends_with(".svg") &&
@@ -112,12 +122,23 @@ public:
   }
 
 private:
+  std::string prompt_text() const {
+    if (!config_.prompt.empty())
+      return config_.prompt;
+    return config_.stream ? stream_prompt : page_prompt;
+  }
+
   /// Of the environment and the options, or of a simulator.
   openai_options find_endpoint() {
     auto result = openai_options::from_environment();
     if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL") && config_.llm.base_url.empty()) {
       simulator::options simulated;
-      simulated.latency = latency;
+      simulated.latency = config_.stream ? stream_latency : latency;
+      if (config_.stream) {
+        simulated.sigma = 0.4;
+        simulated.token_rate = stream_rate;
+        simulated.token_jitter = 0.5;
+      }
       simulated.seed = std::random_device{}();
       simulator_ = std::make_unique<simulator::server>(simulated);
       result.base_url = simulator_->base_url();
@@ -126,8 +147,8 @@ private:
   }
 
   void name_endpoint(const std::string& base_url) {
-    where_ =
-        base_url + (simulator_ ? " (simulated: no model is asked, every call takes 1.28 s)" : "");
+    auto pace = config_.stream ? "25 tokens a second" : "every call takes 1.28 s";
+    where_ = base_url + (simulator_ ? " (simulated: no model is asked, "s + pace + ")" : "");
     std::cout << dim("Endpoint: " + where_, style_) << "\n\n" << std::flush;
   }
 
@@ -138,7 +159,7 @@ private:
     plan.base_url = config_.llm.base_url.empty() ? find_endpoint().base_url : config_.llm.base_url;
     plan.model = config_.model.empty() ? config_.llm.model : config_.model;
     plan.chat = config_.chat;
-    plan.prompt = config_.prompt;
+    plan.prompt = prompt_text();
     plan.inputs = inputs_;
     plan.kill_after = latency / 3;
     name_endpoint(plan.base_url);
@@ -203,14 +224,32 @@ private:
   }
 
   run_result perform(size_t at_once) {
-    auto print = [this](const outcome& call) {
-      auto line = line_of(call);
-      std::cout << (call.ok() ? line : red("failed: " + line, style_)) << std::endl;
-    };
-    auto result = run_calls(system_, chain_, inputs_, count_, at_once, print);
+    auto result = config_.stream
+                      ? stream(at_once)
+                      : run_calls(system_, chain_, inputs_, count_, at_once, print_call());
     if (!result)
       throw std::runtime_error{describe(result.error())};
     return std::move(*result);
+  }
+
+  on_call_over print_call() const {
+    return [this](size_t, const outcome& call) {
+      auto line = line_of(call);
+      std::cout << (call.ok() ? line : red("failed: " + line, style_)) << std::endl;
+    };
+  }
+
+  /// As lines that grow, if the terminal can go back to them and has room for all.
+  caf::expected<run_result> stream(size_t at_once) {
+    if (!style_.can_go_back || count_ >= style_.rows)
+      return run_calls(
+          system_, chain_, inputs_, count_, at_once, print_call(), [](size_t, std::string_view) {});
+    live_board board{count_, style_};
+    return run_calls(
+        system_, chain_, inputs_, count_, at_once,
+        [&board](
+            size_t index, const outcome& call) { board.finish(index, line_of(call), call.ok()); },
+        [&board](size_t index, std::string_view text) { board.add(index, text); });
   }
 
   void announce(const char* what, const run_result& run) const {

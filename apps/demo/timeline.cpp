@@ -21,13 +21,14 @@ constexpr double footer_height = 40;
 constexpr auto style = R"(<style>
   .page { fill: #ffffff } .ink { fill: #1c2430 } .soft { fill: #5c6b7d }
   .grid { stroke: #e3e8ee; stroke-width: 1 } .call { fill: #2a7de1 } .failed { fill: #d64545 }
+  .wait { fill: #a9cbf5 }
   .lane { fill: #f4f6f9 }
   text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
   .title { font-size: 20px; font-weight: 650 } .group { font-size: 14px; font-weight: 650 }
   .number { text-anchor: end; font-variant-numeric: tabular-nums } .tick { text-anchor: middle }
   @media (prefers-color-scheme: dark) {
     .page { fill: #12171e } .ink { fill: #e8edf3 } .soft { fill: #93a1b1 }
-    .grid { stroke: #263140 } .call { fill: #5aa2f5 } .failed { fill: #f07a7a } .lane { fill: #1a212b }
+    .grid { stroke: #263140 } .call { fill: #5aa2f5 } .failed { fill: #f07a7a } .wait { fill: #2f527f } .lane { fill: #1a212b }
   }
 </style>
 )";
@@ -118,6 +119,11 @@ std::string draw_group(const bar_group& group, double end_s, double row, double&
             thick, std::min(4.0, thick / 2), b.ok ? "call" : "failed",
             "call " + std::to_string(i + 1) + ": " + show_seconds(b.start_s) + " to " +
                 show_seconds(b.end_s) + " (" + took + "), " + b.label);
+    if (b.ok && b.first_s > b.start_s)
+      result += rect_at(track_left + b.start_s * scale, top,
+          std::max((b.first_s - b.start_s) * scale, 2.0), thick, std::min(4.0, thick / 2), "wait",
+          "call " + std::to_string(i + 1) + ": first text after " +
+              show_seconds(b.first_s - b.start_s));
     if (row < 14)
       continue;
     auto baseline = y + row / 2 + 4.5;

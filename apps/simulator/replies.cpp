@@ -10,6 +10,7 @@
 #include "json_text.hpp"
 #include "names.hpp"
 #include "openai_wire.hpp"
+#include "pitches.hpp"
 #include "words.hpp"
 
 #include <algorithm>
@@ -284,7 +285,10 @@ void responder::check_model(const std::string& model) const {
 }
 
 std::string responder::invent_reply(std::string_view prompt) {
-  auto name = brand_name(prompt, seed_, replies_++);
+  auto count = replies_++;
+  if (auto text = pitch(prompt, seed_, count))
+    return *text;
+  auto name = brand_name(prompt, seed_, count);
   return name ? std::move(*name) : prolonged(echo(prompt), long_reply_);
 }
 

@@ -36,8 +36,10 @@ terminal_style detect_style(int file) {
   winsize size{};
   if (result.is_terminal && ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
     result.columns = std::min<size_t>(size.ws_col, 120);
-  result.color =
-      result.is_terminal && environment("NO_COLOR").empty() && environment("TERM") != "dumb";
+  if (size.ws_row > 0)
+    result.rows = size.ws_row;
+  result.can_go_back = result.is_terminal && environment("TERM") != "dumb";
+  result.color = result.can_go_back && environment("NO_COLOR").empty();
   result.unicode = locale_is_utf8();
   return result;
 }

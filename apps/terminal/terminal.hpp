@@ -13,6 +13,9 @@ struct terminal_style {
   bool color = false;
   /// Bars of block characters; otherwise of '='.
   bool unicode = true;
+  size_t rows = 24;
+  /// The cursor can be moved back to lines that were written.
+  bool can_go_back = false;
 };
 
 /// The style of an open file, such as STDOUT_FILENO: its width, and color only if it is a terminal

@@ -128,6 +128,33 @@ TEST_CASE_METHOD(fixture, "output that goes to no terminal has no escape sequenc
   CHECK_FALSE(contains(result.out, "\033"));
 }
 
+TEST_CASE_METHOD(fixture, "streams that go to no terminal are plain lines, with first-token times") {
+  auto result = demo({"--latency=20ms", "--token-rate=500"}, {"--stream", "--count=3"});
+  INFO(result.said());
+  CHECK(result.status == 0);
+  CHECK_FALSE(contains(result.out, "\033"));
+  CHECK(contains(result.out, "toothpaste"));
+  CHECK(contains(result.out, "Concurrent executed in "));
+  CHECK(std::regex_search(result.out, std::regex{R"(  first (\d+\.\d ms|\d\.\d\d s))"}));
+  CHECK(json_in(folder.path("figures.json"))["calls"].GetInt() == 6);
+}
+
+TEST_CASE("on a terminal, each stream is a line that is written over as it grows") {
+  simulator_process simulator{{"--latency=20ms", "--token-rate=100"}};
+  auto shown = run_on_terminal("chainmail-demo", {"--stream", "--count=3", "--input=product=socks"},
+      {{"OPENAI_BASE_URL", simulator.base_url()}, {"TERM", "xterm"}, {"LC_ALL", "C.UTF-8"}}).out;
+  INFO(shown);
+  CHECK(contains(shown, "\033[3A\r\033[K")); // back to the first of three lines
+  CHECK(contains(shown, "✓"));
+  CHECK(contains(shown, "Speed-up:"));
+  // Twenty frames a second, and one for each of the two runs.
+  size_t frames = 0;
+  for (auto at = shown.find("\033[3A"); at != std::string::npos; at = shown.find("\033[3A", at + 1))
+    ++frames;
+  CHECK(frames >= 4);
+  CHECK(frames < 400);
+}
+
 TEST_CASE_METHOD(fixture, "the timeline is a self-contained picture or page") {
   auto svg = demo({}, {"--timeline=" + folder.path("t.svg")});
   CHECK(svg.status == 0);
@@ -151,6 +178,9 @@ TEST_CASE("options that make no sense are refused with a sentence and the status
     CHECK(contains(result.err, word));
     CHECK(result.out.empty());
   }
+  auto both = run_program("chainmail-demo", {"--stream", "--nodes=2"});
+  CHECK(both.status == 2);
+  CHECK(contains(both.err, "--stream and --nodes"));
   auto extra = run_program("chainmail-demo", {"--input=product=a", "--input=zz=1"});
   CHECK(extra.status == 2);
   CHECK(contains(extra.err, "'zz'"));

@@ -384,3 +384,17 @@ TEST_CASE("impossible options are refused", "[simulator]") {
   often.fault_rates = {{fault::reset, 0.6}, {fault::hang, 0.6}};
   CHECK_THROWS_AS(behaviour(often), std::invalid_argument);
 }
+
+TEST_CASE("a pitch is about the product, and another one each time", "[simulator]") {
+  auto request =
+      R"("n":5,"prompt":"Write a pitch of two sentences for a company that makes wool hats.")";
+  auto json = parsed(complete(request));
+  std::set<std::string> texts;
+  for (const auto& one : json["choices"].GetArray()) {
+    texts.insert(text(one["text"]));
+    CHECK_THAT(text(one["text"]), ContainsSubstring("ool hats"));
+  }
+  CHECK(texts.size() == 5);
+  CHECK_THAT(
+      first_text(complete(R"("prompt":"What is a pitch?")")), ContainsSubstring("simulated"));
+}
