@@ -1,5 +1,5 @@
 // chainmail's client against servers of others that speak OpenAI's wire format. mock-llm leaves out what
-// is optional: no usage, no creation time, no index of a choice.
+// is optional: no usage, no creation time, no index of a choice (and one of its own packages: uuid).
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -8,7 +8,7 @@ import { LLMock } from "@copilotkit/aimock";
 import { freePort, runClient, startServer } from "./programs.mjs";
 
 async function withAimock(prepare, use) {
-  const mock = new LLMock({ port: await freePort() });
+  const mock = new LLMock({ port: await freePort(), latency: 20, chunkSize: 8 });
   prepare(mock);
   await mock.start();
   try {
@@ -61,12 +61,12 @@ test("aimock: an error is told in its words", () =>
   withAimock(
     (mock) =>
       mock.onMessage("hello", {
-        error: { message: "You are too fast", type: "rate_limit_error", code: "rate_limit" },
-        status: 429,
+        error: { message: "You ask too much", type: "invalid_request_error", code: "too_much" },
+        status: 400,
       }),
     async (url) => {
       const failed = await runClient(url, "chat", "hello");
-      assert.match(failed.error, /You are too fast/);
+      assert.match(failed.error, /You ask too much/);
       assert.doesNotMatch(failed.error, /sk-interop/);
     },
   ));
