@@ -274,6 +274,19 @@ TEST_CASE_METHOD(fixture, "an end without a finish reason is a break") {
   CHECK(detail_of(reply->error)->text_so_far == "Hello");
 }
 
+TEST_CASE_METHOD(fixture, "a page where a stream should be is called by its type") {
+  auto reply = stream();
+  piece("<!DOCTYPE html><p>Please log in</p>");
+  http_response page;
+  page.status = 200;
+  page.headers = {{"content-type", "text/html"}};
+  compat::anon_send(stub, caf::ok_atom_v, uint64_t{0}, page);
+  time.settle();
+  CHECK(reply->error == errc::malformed_response);
+  CHECK(sentence_of(reply->error).find("text/html") != std::string::npos);
+  CHECK(detail_of(reply->error)->endpoint == "http://host/v1/chat/completions");
+}
+
 TEST_CASE_METHOD(fixture, "a response without a body is not what the API promises") {
   auto reply = stream();
   end();

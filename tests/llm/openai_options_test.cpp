@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <chrono>
 #include <cstdlib>
 
 using namespace chainmail;
@@ -49,6 +50,17 @@ TEST_CASE("keys and headers cannot smuggle a line break") {
   options.extra_headers = {{"X A", "1"}};
   CHECK(check(options) == errc::invalid_input);
   options.extra_headers = {{"X-A", "1"}};
+  CHECK_FALSE(check(options));
+}
+
+TEST_CASE("the times of streams are not negative") {
+  openai_options options;
+  options.first_token_timeout = std::chrono::seconds{-1};
+  CHECK(sentence_of(check(options)).find("first_token_timeout") != std::string::npos);
+  options = {};
+  options.idle_timeout = std::chrono::seconds{-1};
+  CHECK(sentence_of(check(options)).find("idle_timeout") != std::string::npos);
+  options.idle_timeout = std::chrono::seconds{0};
   CHECK_FALSE(check(options));
 }
 

@@ -1,9 +1,12 @@
 // Streams as OpenAI and those who copied it write them.
 #include <chainmail/llm/openai_stream.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -273,4 +276,78 @@ TEST_CASE_METHOD(fixture, "a stream that ends well shows that stream_options is 
   CHECK(!delta(R"("content":"a")"));
   CHECK(finish());
   CHECK(usage == usage_option::taken);
+}
+
+// -- fuzzing --------------------------------------------------------------------------
+
+namespace {
+
+/// A recorded stream, damaged anywhere and cut anywhere: whatever comes of it, the text is UTF-8, and
+/// what was taken of it is its beginning.
+void fuzz(size_t streams) {
+  const auto recorded =
+      "data: {\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n"
+      "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Gr\u00fc\u00dfe "
+      "\\ud83e\\udde6\"}}]}\n\n"
+      "data: {\"choices\":[{\"index\":1,\"text\":\"b\",\"finish_reason\":\"stop\"}]}\n\n"
+      "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":"
+      "{\"name\":\"f\",\"arguments\":\"{}\"}}]}}],\"usage\":{\"prompt_tokens\":3}}\n\n"
+      "data: {\"error\":{\"message\":\"m\",\"code\":429}}\n\ndata: [DONE]\n\n"s;
+  const std::string damage = "\"{}[]:,\\\n0-e\x80\xC3\xF0n\r";
+  std::mt19937 random{4711};
+  auto below = [&random](size_t n) { return random() % n; };
+  const std::string endpoint = "http://host/";
+  const openai_options options;
+  for (size_t i = 0; i < streams; ++i) {
+    auto text = recorded;
+    for (auto n = below(6); n > 0; --n) {
+      auto at = below(text.size());
+      switch (below(4)) {
+      case 0:
+        text[at] = damage[below(damage.size())];
+        break;
+      case 1:
+        text.erase(at, 1 + below(20));
+        break;
+      case 2:
+        text.insert(at, text.substr(below(text.size()), below(60)));
+        break;
+      default:
+        text[at] = static_cast<char>(below(256));
+      }
+    }
+    auto usage = usage_option::unknown;
+    openai_stream_call call;
+    call.endpoint = &endpoint;
+    call.options = &options;
+    call.usage = &usage;
+    auto decoder = make_openai_stream_decoder(std::move(call));
+    stream_result result{2};
+    sse_parser parser{500};
+    auto read = [&](sse_event& event) { return decoder->read(event, result); };
+    std::string sent;
+    caf::error error;
+    for (std::string_view rest{text}; !rest.empty() && !error;) {
+      auto size = 1 + below(std::min<size_t>(rest.size(), 100));
+      error = parser.feed(rest.substr(0, size), read);
+      rest.remove_prefix(size);
+      while (auto piece = result.next_piece())
+        if (piece->index == 0)
+          sent += piece->text;
+    }
+    if (!error)
+      error = parser.end(read);
+    if (!is_utf8(sent) || sent != result.taken_text(0) || (error && sentence_of(error).empty()))
+      FAIL("stream " << i);
+  }
+}
+
+} // namespace
+
+TEST_CASE("5,000 damaged streams do no harm") {
+  fuzz(5'000);
+}
+
+TEST_CASE("1,000,000 damaged streams do no harm", "[long]") {
+  fuzz(1'000'000);
 }

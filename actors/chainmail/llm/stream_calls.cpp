@@ -1,6 +1,7 @@
 // Passing streams on.
 #include <chainmail/caf/sink_feed.hpp>
 #include <chainmail/llm/stream_calls.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -20,13 +21,15 @@ caf::result<llm_result> stream_calls::start(
     return why;
   auto key = next_key_++;
   auto post = std::move(what.post);
+  auto endpoint = post.url.substr(0, post.url.find('?'));
   auto completions = what.completions;
   auto now = self_->clock().now();
   auto caller = self_->make_response_promise<llm_result>();
-  auto& added = calls_
-                    .emplace(key, call{std::move(what), std::move(sink), context, caller, now,
-                                      sse_parser{}, stream_result{completions}})
-                    .first->second;
+  auto& added =
+      calls_
+          .emplace(key, call{std::move(what), std::move(sink), context, caller, now,
+                            std::move(endpoint), sse_parser{}, stream_result{completions}})
+          .first->second;
   if (!added.context.id)
     added.context.id = call_id::make(); // so that its exchange can be cancelled
   by_id_.emplace(added.context.id, key);
@@ -120,9 +123,14 @@ caf::error stream_calls::read_response(call& from, http_response& response) {
   from.head = std::move(response);
   if (error || from.result.is_complete())
     return error;
-  return make_failure(errc::malformed_response,
-      "the stream ended before the answer did: there is neither a finish reason nor the end's mark",
-      {from.head.status, {}, {}, {}, {}, {}});
+  auto type = from.head.header("content-type");
+  auto sentence =
+      type.find("event-stream") == std::string_view::npos && !from.result.has_output()
+          ? "the reply is no stream of events; its Content-Type is '" + one_line(type, 100) + "'"
+          : "the stream ended before the answer did: there is neither a finish reason nor "
+            "the mark of its end";
+  return make_failure(errc::malformed_response, std::move(sentence),
+      {from.head.status, from.endpoint, {}, {}, {}, {}});
 }
 
 void stream_calls::on_error(uint64_t key, caf::error& error) {
@@ -278,8 +286,9 @@ void stream_calls::expire() {
   while (auto key = dues_.pop_due(now, is_live)) {
     auto time = calls_.at(*key).what.first_token_timeout;
     auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
-    fail_now(*key,
-        make_failure(errc::timed_out, "no first token came within " + std::to_string(ms) + " ms"));
+    auto endpoint = calls_.at(*key).endpoint;
+    auto sentence = "no first token came within " + std::to_string(ms) + " ms (" + endpoint + ")";
+    fail_now(*key, make_failure(errc::timed_out, std::move(sentence), {0, std::move(endpoint)}));
   }
   alarm_.at(dues_.next());
 }

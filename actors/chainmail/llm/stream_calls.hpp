@@ -76,6 +76,8 @@ private:
     call_context context;
     caf::typed_response_promise<llm_result> caller;
     time_point began;
+    /// As errors may show it.
+    std::string endpoint;
     sse_parser parser;
     stream_result result;
     std::optional<caf::timespan> first_token = {};
