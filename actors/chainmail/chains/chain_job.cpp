@@ -30,10 +30,14 @@ chain_job::~chain_job() {
   end(&why);
 }
 
+deadline::clock::time_point chain_job::now() const {
+  return all_.self()->clock().now();
+}
+
 bool chain_job::begin_step(uint64_t number, step made) {
   if (is_over_)
     return false;
-  if (context_.due.has_passed(all_.self()->clock().now())) {
+  if (context_.due.has_passed(now())) {
     fail(make_failure(errc::timed_out, "the deadline passed before the chain's next step"));
     return false;
   }
@@ -83,7 +87,10 @@ bool chain_job::end_step(uint64_t number, const caf::error& why) {
   auto found = outstanding_.extract(number);
   if (!found)
     return false;
-  is_logged_ = is_logged(found.mapped().to, why);
+  const auto& made = found.mapped();
+  if (why == errc::timed_out && made.due.at < context_.due.at)
+    give_up(made);
+  is_logged_ = is_logged(made.to, why);
   return true;
 }
 
@@ -91,8 +98,12 @@ bool chain_job::end_step(uint64_t number, const caf::error& why) {
 /// the actor's state is being destroyed.
 void chain_job::cancel_steps() {
   for (const auto& [number, made] : outstanding_)
-    compat::anon_send(caf::actor_cast<caf::actor>(made.to), cancel_atom_v, made.id);
+    give_up(made);
   outstanding_.clear();
+}
+
+void chain_job::give_up(const step& made) {
+  compat::anon_send(caf::actor_cast<caf::actor>(made.to), cancel_atom_v, made.id);
 }
 
 // -- all jobs of a chain --------------------------------------------------------------

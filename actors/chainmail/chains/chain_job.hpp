@@ -40,6 +40,7 @@ public:
 
   [[nodiscard]] const call_context& context() const { return context_; }
   [[nodiscard]] bool is_over() const { return is_over_; }
+  [[nodiscard]] deadline::clock::time_point now() const;
 
   /// Where the text of the answer goes as it comes; invalid for a call that is no stream.
   [[nodiscard]] const sink_actor& sink() const { return sink_; }
@@ -56,7 +57,15 @@ public:
 
   /// The same, with the error going to `on_error(caf::error&)`.
   template <class Result, class Handle, class OnResult, class OnError, class... Ts>
-  void try_ask(const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs);
+  void try_ask(const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
+    try_ask_by<Result>(
+        context_.due, to, std::move(on_result), std::move(on_error), std::forward<Ts>(xs)...);
+  }
+
+  /// The same with a deadline of the step's own, which is no later than the job's. A step that is not
+  /// answered by then is cancelled.
+  template <class Result, class Handle, class OnResult, class OnError, class... Ts>
+  void try_ask_by(deadline due, const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs);
 
   /// As ask, for the one step whose text is the chain's answer: of a stream, it goes to the sink as it
   /// comes, under the ID of the job. Only for a state that streams().
@@ -96,6 +105,7 @@ private:
     /// Whom to send a cancel.
     caf::strong_actor_ptr to;
     call_id id;
+    deadline due;
   };
 
   template <class Result, class Handle, class OnResult, class Atom, class Request>
@@ -108,6 +118,7 @@ private:
   void fail_by_exception(const char* what);
   void end(const caf::error* why);
   void cancel_steps();
+  static void give_up(const step& made);
   bool end_step(uint64_t number);
   bool end_step(uint64_t number, const caf::error& why);
   bool begin_step(uint64_t number, step made);
@@ -210,9 +221,12 @@ private:
 // -- implementation -----------------------------------------------------------------------
 
 template <class Result, class Handle, class OnResult, class OnError, class... Ts>
-void chain_job::try_ask(const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
-  begin<Result>(context_.child(steps_), to, std::move(on_result), std::move(on_error),
-      std::forward<Ts>(xs)...);
+void chain_job::try_ask_by(
+    deadline due, const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
+  auto context = context_.child(steps_);
+  context.due = due;
+  begin<Result>(
+      std::move(context), to, std::move(on_result), std::move(on_error), std::forward<Ts>(xs)...);
 }
 
 template <class Result, class Handle, class OnResult, class Atom, class Request>
@@ -229,11 +243,11 @@ template <class Result, class Handle, class OnResult, class OnError, class... Ts
 void chain_job::begin(
     call_context context, const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
   auto number = steps_++;
-  if (!begin_step(number, {caf::actor_cast<caf::strong_actor_ptr>(to), context.id}))
+  if (!begin_step(number, {caf::actor_cast<caf::strong_actor_ptr>(to), context.id, context.due}))
     return;
   auto job = shared_from_this();
   all_.replies().ask<Result>(
-      to, context_.due,
+      to, context.due,
       [job, number, on_result = std::move(on_result)](auto&... result) mutable {
         if (job->end_step(number))
           job->attempt([&] { on_result(result...); });

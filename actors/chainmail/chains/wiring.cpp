@@ -1,44 +1,11 @@
 // Asking chains for their wiring, and holding it against what is there.
-#include <chainmail/caf/compat.hpp>
+#include <chainmail/chains/ask_description.hpp>
 #include <chainmail/chains/wiring.hpp>
 
-#include <caf/actor_system.hpp>
-#include <caf/event_based_actor.hpp>
-#include <caf/expected.hpp>
-
 #include <algorithm>
-#include <future>
-#include <memory>
 #include <stdexcept>
 
 namespace chainmail {
-
-namespace {
-
-chain_description ask_by_message(
-    caf::actor_system& system, const chain_actor& chain, const std::string& slot) {
-  static constexpr auto patience = std::chrono::seconds{10};
-  constexpr auto slack = std::chrono::seconds{1};
-  auto promise = std::make_shared<std::promise<caf::expected<chain_description>>>();
-  auto answer = promise->get_future();
-  system.spawn([chain, promise](caf::event_based_actor* self) {
-    compat::request_within(patience, self, chain, describe_atom_v)
-        .then([promise](chain_description& found) { promise->set_value(std::move(found)); },
-            [promise](caf::error& error) { promise->set_value(std::move(error)); });
-  });
-  if (answer.wait_for(patience + slack) != std::future_status::ready)
-    throw std::invalid_argument{
-        slot + " cannot be asked for its inputs and outputs: the actor system does not run"};
-  auto found = answer.get();
-  if (!found)
-    throw std::invalid_argument{slot + " does not say which inputs and outputs it has: " +
-                                describe(to_failure(found.error(), "the chain"))};
-  found->input_keys = sorted_keys(std::move(found->input_keys));
-  found->output_keys = sorted_keys(std::move(found->output_keys));
-  return std::move(*found);
-}
-
-} // namespace
 
 chain_description describe(
     caf::actor_system& system, const chain_actor& chain, const std::string& slot) {
@@ -47,7 +14,11 @@ chain_description describe(
   auto* actor = caf::actor_cast<caf::abstract_actor*>(chain);
   if (auto* local = dynamic_cast<const described*>(actor))
     return local->description();
-  return ask_by_message(system, chain, slot);
+  auto found =
+      ask_description<chain_description>(system, chain, slot, "the chain", "inputs and outputs");
+  found.input_keys = sorted_keys(std::move(found.input_keys));
+  found.output_keys = sorted_keys(std::move(found.output_keys));
+  return found;
 }
 
 bool may_stream(const chain_actor& chain) {
