@@ -1,6 +1,8 @@
 // All of chainmail in one include, and what of CAF an application's own actors need.
 #pragma once
 
+#include <chainmail/agents/agent.hpp>
+#include <chainmail/agents/tools.hpp>
 #include <chainmail/caf/main.hpp>
 #include <chainmail/caf/supervisor.hpp>
 #include <chainmail/chains/conversation_chain.hpp>
