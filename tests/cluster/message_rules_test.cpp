@@ -28,7 +28,7 @@ std::string said_to(const char* kind, const Ts&... xs) {
 template <class... Ts>
 std::string said_of(const Ts&... xs) {
   auto content = caf::make_message(xs...);
-  for (auto* kind : {"llm", "chain", "embedder", "retriever"})
+  for (auto* kind : {"llm", "chain", "embedder", "retriever", "tool"})
     if (auto error = check_message(kind, content); error != errc::unsupported)
       return sentence_of(error);
   return sentence_of(check_message("rate_limiter", content));
@@ -75,6 +75,10 @@ TEST_CASE("what the interfaces of services ask is let through", "[message_rules]
   CHECK(said_of(settle_atom_v, lease_report{}).empty());
   CHECK(said_of(embed_atom_v, embed_request{{"text"}}, call_context{}).empty());
   CHECK(said_of(retrieve_atom_v, retrieval_query{"text", 4, {}}, call_context{}).empty());
+  CHECK(said_of(call_atom_v, "{}"s, call_context{}).empty());
+  CHECK(said_to("tool", describe_atom_v).empty());
+  CHECK_FALSE(check_answer("tool", caf::make_message("fine"s)));
+  CHECK_FALSE(check_answer("tool", caf::make_message(tool_description{"x"})));
 }
 
 TEST_CASE("what services are not asked is refused", "[message_rules]") {
@@ -104,6 +108,8 @@ TEST_CASE("text must be UTF-8, wherever it stands", "[message_rules]") {
   CHECK(says(said_of_input(std::vector{chat_message{"user", not_utf8_text}}), "chat"));
   CHECK(says(said_of(call_atom_v, values{{not_utf8_text, 1}}, call_context{}), "name"));
   CHECK(says(said_of(embed_atom_v, embed_request{{not_utf8_text}}, call_context{}), "texts"));
+  CHECK(says(said_of(call_atom_v, not_utf8_text, call_context{}), "a text"));
+  CHECK(check_answer("tool", caf::make_message(not_utf8_text)) == errc::malformed_response);
   CHECK(says(
       said_of(retrieve_atom_v, retrieval_query{not_utf8_text, 4, {}}, call_context{}), "query"));
   CHECK(says(said_of(acquire_atom_v, demand{not_utf8_text, 1, false}, call_context{}), "key"));

@@ -1,3 +1,5 @@
+#include <chainmail/agents/agent.hpp>
+#include <chainmail/agents/tools.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/main.hpp>
 #include <chainmail/cluster/chain_specs.hpp>
@@ -12,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <netinet/in.h>
 #include <support/http_calls.hpp>
@@ -67,6 +70,27 @@ TEST_CASE("an actor of another node is used as one's own", "[node]") {
   CHECK(text_of(generate(self, llm, std::string{"hello"}, 10s)) == "I say hello");
   CHECK(server.node.status().peers == std::vector<std::string>{"client"});
   CHECK(client.node.status().peers == std::vector<std::string>{"server"});
+}
+
+TEST_CASE("an agent uses a tool of another node, and hears when that is lost", "[node]") {
+  auto server = std::make_unique<member>(node_options{.name = "server", .listen = "127.0.0.1:0"});
+  server->node.offer("calculator", spawn_calculator_tool(server->system));
+  member client{{.name = "client", .join = {server->address()}}};
+  REQUIRE(client.node.wait_for_peers(1, 10s));
+  auto llm = spawn_scripted_llm(client.system, [](const llm_request& request) {
+    if (request.messages.back().role == "tool")
+      return scripted_reply{request.messages.back().content};
+    return scripted_reply{{}, {}, {}, {{"1", "calculator", R"({"expression":"6 * 7"})"}}};
+  });
+  auto agent =
+      spawn_tool_agent(client.system, llm, {client.node.find<tool_actor>("calculator")});
+  caf::scoped_actor self{client.system};
+  auto answer = run(self, agent, "What is 6 times 7?", 20s);
+  CHECK((answer ? *answer : describe(answer.error())) == "42");
+  server = nullptr;
+  answer = run(self, agent, "What is 6 times 7?", 20s);
+  REQUIRE(answer);
+  CHECK(answer->find("the tool 'calculator' failed") != std::string::npos);
 }
 
 TEST_CASE("megabytes arrive whole, in both directions", "[node]") {

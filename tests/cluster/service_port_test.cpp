@@ -1,3 +1,4 @@
+#include <chainmail/agents/agent_core.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/virtual_time.hpp>
 #include <chainmail/cluster/service_port.hpp>
@@ -152,6 +153,18 @@ TEST_CASE(
   CHECK(sentence_of(reply->error).size() < 3'000);
   REQUIRE(detail_of(reply->error));
   CHECK(detail_of(reply->error)->attempts.empty());
+}
+
+TEST_CASE("an agent's steps stay on its node, where frames do not limit them", "[service_port]") {
+  harbour at;
+  at.script->reply = [] {
+    agent_step step;
+    step.observation = std::string(50'000, 'x');
+    return scripted_reply{{}, with_steps(make_failure(errc::timed_out, "late"), {step}), {}};
+  };
+  auto reply = at.generate(at.context());
+  CHECK(describe(reply->error) == "timed_out: late");
+  CHECK(steps_of(reply->error).empty());
 }
 
 // -- streams ------------------------------------------------------------------------------

@@ -188,6 +188,9 @@ public:
         check(each);
   }
 
+  /// The arguments of a tool, and its answer.
+  void check(const std::string& x) { text("a text", x); }
+
   void check(const embed_request& x) { texts("the texts", x.texts); }
 
   void check(const sink_actor& x) { handle("the sink", x); }
@@ -363,6 +366,10 @@ bool is_for_chain(rules& x, const caf::message& content) {
          x.is<describe_atom>(content);
 }
 
+bool is_for_tool(rules& x, const caf::message& content) {
+  return x.is<call_atom, std::string, call_context>(content) || x.is<describe_atom>(content);
+}
+
 bool is_for_limiter(rules& x, const caf::message& content) {
   return x.is<lease_atom, lease_demand, call_context>(content) ||
          x.is<settle_atom, lease_report>(content) ||
@@ -379,6 +386,8 @@ bool is_for(std::string_view kind, rules& x, const caf::message& content) {
     return x.is<embed_atom, embed_request, call_context>(content);
   if (kind == "retriever")
     return x.is<retrieve_atom, retrieval_query, call_context>(content);
+  if (kind == "tool")
+    return is_for_tool(x, content);
   return kind == "rate_limiter" && is_for_limiter(x, content);
 }
 
@@ -411,6 +420,8 @@ caf::error check_answer(std::string_view kind, const caf::message& answer) {
     is_known = all.is_one<embeddings>(answer) || is_known;
   else if (kind == "retriever")
     is_known = all.is_one<std::vector<scored_document>>(answer) || is_known;
+  else if (kind == "tool")
+    is_known = all.is_one<std::string>(answer) || all.is_one<tool_description>(answer) || is_known;
   else if (kind == "rate_limiter")
     is_known = all.is_one<lease>(answer) || all.is_one<permit>(answer) ||
                all.is_one<limiter_status>(answer) || is_known;

@@ -150,6 +150,10 @@ constexpr const char* node::kind_of<retriever_actor>() {
   return "retriever";
 }
 template <>
+constexpr const char* node::kind_of<tool_actor>() {
+  return "tool";
+}
+template <>
 constexpr const char* node::kind_of<rate_limiter_actor>() {
   return "rate_limiter";
 }
