@@ -82,8 +82,7 @@ TEST_CASE("an agent uses a tool of another node, and hears when that is lost", "
       return scripted_reply{request.messages.back().content};
     return scripted_reply{{}, {}, {}, {{"1", "calculator", R"({"expression":"6 * 7"})"}}};
   });
-  auto agent =
-      spawn_tool_agent(client.system, llm, {client.node.find<tool_actor>("calculator")});
+  auto agent = spawn_tool_agent(client.system, llm, {client.node.find<tool_actor>("calculator")});
   caf::scoped_actor self{client.system};
   auto answer = run(self, agent, "What is 6 times 7?", 20s);
   CHECK((answer ? *answer : describe(answer.error())) == "42");

@@ -392,6 +392,7 @@ chain_actor spawn_agent(caf::actor_system& system, llm_actor llm, std::vector<to
     throw std::invalid_argument{"an agent needs at least one tool"};
   check(options);
   std::vector<tool_description> descriptions;
+  descriptions.reserve(tools.size());
   for (const auto& tool : tools)
     descriptions.push_back(describe(
         system, tool, "tool " + std::to_string(descriptions.size() + 1) + " of the agent"));

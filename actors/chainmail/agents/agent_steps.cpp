@@ -76,6 +76,7 @@ std::string as_utf8(std::string_view text) {
 
 std::vector<document> documents_of(const std::vector<agent_step>& steps) {
   std::vector<document> result;
+  result.reserve(steps.size());
   for (const auto& each : steps)
     result.push_back(document_of(each));
   return result;
@@ -101,7 +102,7 @@ caf::error with_steps(const caf::error& why, const std::vector<agent_step>& step
     context.append(std::move(*detail));
   for (const auto& each : steps)
     context.append(each);
-  return {code_of(why), context.move_to_message()};
+  return caf::error{code_of(why), context.move_to_message()};
 }
 
 std::vector<agent_step> steps_of(const caf::error& why) {

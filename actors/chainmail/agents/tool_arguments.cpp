@@ -48,12 +48,7 @@ void append_string(std::string& to, std::string_view text) {
 }
 
 bool is_list_of_texts(const rapidjson::Value& x) {
-  if (!x.IsArray())
-    return false;
-  for (const auto& each : x.GetArray())
-    if (!each.IsString())
-      return false;
-  return true;
+  return x.IsArray() && std::all_of(x.Begin(), x.End(), [](const auto& y) { return y.IsString(); });
 }
 
 value value_of(const rapidjson::Value& x) {
@@ -117,10 +112,8 @@ bool may_be_text(const rapidjson::Value& schema) {
     return true;
   if (!type->value.IsArray())
     return type->value == "string";
-  for (const auto& each : type->value.GetArray())
-    if (each == "string")
-      return true;
-  return false;
+  const auto& types = type->value;
+  return std::any_of(types.Begin(), types.End(), [](const auto& x) { return x == "string"; });
 }
 
 /// The property that a text without a name can only mean.

@@ -208,6 +208,7 @@ struct retriever_request {
 
   [[nodiscard]] std::string show(std::vector<scored_document>& found) const {
     std::vector<document> documents;
+    documents.reserve(found.size());
     for (auto& each : found)
       documents.push_back(std::move(each.found));
     return documents.empty() ? "Nothing was found." : show_documents(documents);
