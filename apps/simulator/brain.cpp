@@ -61,12 +61,13 @@ struct shape {
 };
 
 /// The longer of two endings comes first.
-constexpr std::array<shape, 14> shapes{{{"standalone question:", condense},
-    {"helpful answer in this format:", rate}, {"relevant text, if any:", copy_relevant},
-    {"final answer:", combine}, {"concise summary:", summarize},
-    {"new summary:", summarize_conversation}, {"<< output >>", choose}, {"\nai:", converse},
-    {"helpful answer:", answer_helpfully}, {"refined answer:", refine}, {"answer:", answer_plainly},
-    {"", refine}, {"", calculate}, {"", answer_below}}};
+constexpr std::array<shape, 15> shapes{
+    {{"standalone question:", condense}, {"\nthought:", follow_react},
+        {"helpful answer in this format:", rate}, {"relevant text, if any:", copy_relevant},
+        {"final answer:", combine}, {"concise summary:", summarize},
+        {"new summary:", summarize_conversation}, {"<< output >>", choose}, {"\nai:", converse},
+        {"helpful answer:", answer_helpfully}, {"refined answer:", refine},
+        {"answer:", answer_plainly}, {"", refine}, {"", calculate}, {"", answer_below}}};
 
 } // namespace
 

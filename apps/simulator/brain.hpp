@@ -14,7 +14,8 @@ namespace chainmail::simulator {
 
 /// The reply to a prompt of a known kind, which is recognized by the words that chainmail's and
 /// LangChain's prompts of that kind share: question answering (stuff, map, combine, rerank, refine,
-/// with and without sources), follow-up questions, summaries, conversations, arithmetic, routing.
+/// with and without sources), follow-up questions, summaries, conversations, arithmetic, routing,
+/// ReAct.
 /// Empty for any other prompt. What it says stands in the prompt or follows from it by rule; the same
 /// prompt always gets the same reply. Takes time in proportion to the prompt.
 std::optional<std::string> think(std::string_view prompt);

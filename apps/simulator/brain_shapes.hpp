@@ -57,6 +57,9 @@ reply converse(const prompt_view& prompt);
 reply summarize_conversation(const prompt_view& prompt);
 reply condense(const prompt_view& prompt);
 
+// Of agents.
+reply follow_react(const prompt_view& prompt);
+
 /// What was said that answers the question: the user's words, or a line of a summary.
 reply remembered(std::string_view question, std::string_view conversation);
 

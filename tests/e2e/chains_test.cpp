@@ -366,3 +366,31 @@ TEST_CASE("conversations with every memory answer by themselves and five at once
           asked, summed_up},
   });
 }
+
+// -- agents -------------------------------------------------------------------------------
+
+namespace {
+
+std::vector<tool_actor> tools_of(world& in) {
+  return {spawn_calculator_tool(in.system),
+      spawn_tool(in.system,
+          {"population", "How many people live in a city.",
+              R"({"type":"object","properties":{"city":{"type":"string"}},"required":["city"]})"},
+          [](const std::string& arguments) {
+            return arguments.find("Oslo") == std::string::npos ? "unknown"s : "709037"s;
+          })};
+}
+
+} // namespace
+
+TEST_CASE("agents answer by themselves and five at once") {
+  const values asked = {{"input", "How many people live in Oslo, and what is 37593 * 67?"}};
+  const texts said = {{"output", "population (Oslo): 709037\ncalculator (37593 * 67): 2518731"}};
+  check_each({
+      {"a tool agent", [](world& in) { return spawn_tool_agent(in.system, in.llm, tools_of(in)); },
+          asked, said},
+      {"a ReAct agent",
+          [](world& in) { return spawn_react_agent(in.system, in.llm, tools_of(in)); }, asked,
+          said},
+  });
+}

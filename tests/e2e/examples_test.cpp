@@ -120,6 +120,27 @@ TEST_CASE("example 09 is a test that passes") {
   CHECK(result.seconds < 5);
 }
 
+TEST_CASE("example 10 has two tools work at the same time, and a third with what they gave") {
+  at_simulator here;
+  auto out = here.run("10_agent_with_tools").out;
+  CHECK(has(out, "population (Oslo): 709037"));
+  CHECK(has(out, "area (Oslo): 454"));
+  CHECK(has(out, "1561."));
+  // "population  ############    0 s + 0.3 s  709037": began within the time that the other took.
+  std::smatch found;
+  auto line_of = [&](const std::string& name) {
+    std::regex line{name + " +#* +([0-9.e-]+) s \\+ ([0-9.e-]+) s"};
+    REQUIRE(std::regex_search(out, found, line));
+    return std::pair{std::stod(found[1]), std::stod(found[1]) + std::stod(found[2])};
+  };
+  auto population = line_of("\npopulation");
+  auto area = line_of("\narea");
+  auto calculator = line_of("\ncalculator");
+  CHECK(population.first < area.second);
+  CHECK(area.first < population.second);
+  CHECK(calculator.first >= std::max(population.second, area.second));
+}
+
 TEST_CASE("an example has at most 80 lines") {
   auto examples = 0;
   for (const auto& file :
@@ -130,5 +151,5 @@ TEST_CASE("an example has at most 80 lines") {
     INFO(file.path());
     CHECK(lines_of(read_file(file.path())) <= 80);
   }
-  CHECK(examples == 9);
+  CHECK(examples == 10);
 }

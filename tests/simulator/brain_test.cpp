@@ -564,3 +564,35 @@ TEST_CASE("a prompt of a megabyte is thought through in no time", "[simulator][t
       CHECK(result->size() <= prompt.size() + 10000);
   }
 }
+
+// -- agents -------------------------------------------------------------------
+
+TEST_CASE("a ReAct prompt gets one action after the other, then the final answer") {
+  std::string prompt =
+      "Be brief.\n\nAnswer the question. You can use these tools:\n\n"
+      "population: How many people live in a city. Schema: "
+      R"({"type":"object","properties":{"city":{"type":"string"}},"required":["city"]})"
+      "\nweather: The weather in a city. Schema: "
+      R"({"type":"object","properties":{"city":{"type":"string"}},"required":["city"]})"
+      "\n\nUse this format:\n\nQuestion: the question\nThought: what to do\nAction: the tool\n"
+      "Action Input: its input\nObservation: what it says\nFinal Answer: the answer\n\nBegin!\n\n"
+      "Question: What is the weather in Rome, and how many people live in Oslo?\nThought:";
+  auto first = thought(prompt);
+  CHECK_THAT(first, EndsWith("\nAction: weather\nAction Input: {\"city\":\"Rome\"}"));
+  prompt += first + "\nObservation: Sunny,\n21 degrees\nThought:";
+  auto second = thought(prompt);
+  CHECK_THAT(second, EndsWith("\nAction: population\nAction Input: {\"city\":\"Oslo\"}"));
+  prompt += second + "\nObservation: 709037\nThought:";
+  CHECK_THAT(thought(prompt), ContainsSubstring("\nFinal Answer: weather (Rome): Sunny, 21 degrees"
+                                                "\npopulation (Oslo): 709037"));
+}
+
+TEST_CASE("a ReAct prompt in LangChain's words gets inputs that are texts") {
+  CHECK_THAT(
+      thought(
+          "Answer the following questions as best you can. You have access to the following "
+          "tools:\n\nSearch: Looks things up\nCalculator: Does sums\n\nUse the following format:"
+          "\n\nQuestion: the input question you must answer\n...\n\nBegin!\n\n"
+          "Question: What is 3 * 4?\nThought:"),
+      EndsWith("\nAction: Calculator\nAction Input: What is 3 * 4?"));
+}
