@@ -12,6 +12,7 @@
 #include <chainmail/chains/router_chain.hpp>
 #include <chainmail/chains/sequential_chain.hpp>
 #include <chainmail/chains/simple_sequential_chain.hpp>
+#include <chainmail/chains/structured_chain.hpp>
 #include <chainmail/chains/transform_chain.hpp>
 #include <chainmail/chains/wiring.hpp>
 #include <chainmail/cluster/chain_specs.hpp>
@@ -40,7 +41,9 @@
 #include <chainmail/llm/token_counter.hpp>
 #include <chainmail/memory/memory.hpp>
 #include <chainmail/messages.hpp>
+#include <chainmail/prompts/chat_prompt_template.hpp>
 #include <chainmail/prompts/few_shot.hpp>
+#include <chainmail/prompts/llm_prompt.hpp>
 #include <chainmail/prompts/output_parsers.hpp>
 #include <chainmail/prompts/prompt_template.hpp>
 #include <chainmail/retrieval/openai_embedder.hpp>

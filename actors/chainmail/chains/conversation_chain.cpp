@@ -49,13 +49,16 @@ public:
 
 private:
   void reply(const call_ptr& call, const conversation& history) {
-    auto prompt = options_.prompt.format(
-        {{"history", show_conversation(history)}, {"input", call->turn.human}});
-    if (!prompt)
-      return call->job->fail(std::move(prompt.error()));
+    values inputs{{"input", call->turn.human}};
+    if (options_.prompt.is_chat())
+      inputs.emplace("history", as_messages(history));
+    else
+      inputs.emplace("history", show_conversation(history));
     llm_request request;
-    request.prompts.push_back(std::move(*prompt));
-    request.stop = options_.stop;
+    if (auto error = options_.prompt.fill(request, inputs))
+      return call->job->fail(std::move(error));
+    if (!options_.prompt.is_chat())
+      request.stop = options_.stop;
     request.parameters = options_.parameters;
     call->job->ask_last(
         llm_,

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <chainmail/messages.hpp>
-#include <chainmail/prompts/prompt_template.hpp>
+#include <chainmail/prompts/llm_prompt.hpp>
 
 #include <caf/fwd.hpp>
 
@@ -12,9 +12,10 @@
 namespace chainmail {
 
 struct conversation_options {
-  /// Has exactly the variables "history" and "input".
-  prompt_template prompt = default_prompt;
-  /// Ends the reply before the model speaks for the human.
+  /// Has exactly the variables "history" and "input". In a chat prompt, "history" is a placeholder: the
+  /// turns go as messages, and what was summed up before them as a system message.
+  llm_prompt prompt = default_prompt;
+  /// Of a prompt of text: ends the reply before the model speaks for the human.
   std::vector<std::string> stop = {"\nHuman:"};
   /// Over the LLM's own parameters.
   llm_parameters parameters = {};

@@ -21,7 +21,7 @@ struct llm_chain_state {
   using actor_type = hub_actor<chain_actor, llm_chain_state>;
 
   llm_chain_state(actor_type* self_ptr, std::shared_ptr<const chain_description> wiring,
-      llm_actor model, prompt_template tpl, llm_chain_options opts)
+      llm_actor model, llm_prompt tpl, llm_chain_options opts)
     : self(self_ptr),
       description(std::move(wiring)),
       llm(std::move(model)),
@@ -88,11 +88,9 @@ struct llm_chain_state {
       return make_failure(errc::timed_out, "the deadline passed before the chain was started");
     if (replies.is_full())
       return make_failure(errc::overloaded, "the chain has too many calls under way");
-    auto text = prompt.format_from(inputs);
-    if (!text)
-      return std::move(text.error());
     llm_request request;
-    request.prompts.push_back(std::move(*text));
+    if (auto error = prompt.fill(request, inputs))
+      return error;
     request.parameters = options.parameters;
     if (auto error = read_stop(inputs, request.stop))
       return error;
@@ -125,14 +123,14 @@ struct llm_chain_state {
   metrics::calls counts{self->system(), metrics::metric::chain_calls_total, "llm"};
   reply_table replies{self, "the LLM"};
   llm_actor llm;
-  prompt_template prompt;
+  llm_prompt prompt;
   llm_chain_options options;
 };
 
 } // namespace
 
 chain_actor spawn_llm_chain(
-    caf::actor_system& system, llm_actor llm, prompt_template prompt, llm_chain_options options) {
+    caf::actor_system& system, llm_actor llm, llm_prompt prompt, llm_chain_options options) {
   if (!llm)
     throw std::invalid_argument{"an LLM chain needs a valid LLM actor"};
   auto wiring = std::make_shared<const chain_description>(

@@ -1,8 +1,8 @@
-// The basic chain: a prompt template and an LLM.
+// The basic chain: a prompt and an LLM.
 #pragma once
 
 #include <chainmail/messages.hpp>
-#include <chainmail/prompts/prompt_template.hpp>
+#include <chainmail/prompts/llm_prompt.hpp>
 
 #include <caf/fwd.hpp>
 
@@ -22,7 +22,7 @@ struct llm_chain_options {
 /// not use are left alone; the input "stop" (text, or a list of texts) sets the stop sequences. The
 /// output is the first completion, as the model wrote it: models like to start with blank lines.
 /// @throws std::invalid_argument for an invalid handle; a malformed template throws it by itself.
-chain_actor spawn_llm_chain(caf::actor_system& system, llm_actor llm, prompt_template prompt,
-    llm_chain_options options = {});
+chain_actor spawn_llm_chain(
+    caf::actor_system& system, llm_actor llm, llm_prompt prompt, llm_chain_options options = {});
 
 } // namespace chainmail

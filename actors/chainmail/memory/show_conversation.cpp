@@ -22,4 +22,18 @@ std::string show_conversation(
   return result;
 }
 
+std::vector<chat_message> as_messages(const conversation& what) {
+  std::vector<chat_message> result;
+  auto say = [&result](const char* role, const std::string& text) {
+    if (!text.empty())
+      result.push_back({role, text});
+  };
+  say("system", what.summary);
+  for (const auto& turn : what.turns) {
+    say("user", turn.human);
+    say("assistant", turn.ai);
+  }
+  return result;
+}
+
 } // namespace chainmail

@@ -13,4 +13,7 @@ namespace chainmail {
 std::string show_conversation(const conversation& what, std::string_view human_prefix = "Human",
     std::string_view ai_prefix = "AI");
 
+/// The turns as the messages of a user and an assistant, behind what was summed up as a system message.
+std::vector<chat_message> as_messages(const conversation& what);
+
 } // namespace chainmail
