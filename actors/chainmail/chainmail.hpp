@@ -32,6 +32,7 @@
 #include <chainmail/json/json_schema.hpp>
 #include <chainmail/limits/leasing_limiter.hpp>
 #include <chainmail/limits/rate_limiter.hpp>
+#include <chainmail/llm/anthropic_client.hpp>
 #include <chainmail/llm/guarded.hpp>
 #include <chainmail/llm/llm_settings.hpp>
 #include <chainmail/llm/openai_client.hpp>

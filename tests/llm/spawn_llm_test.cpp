@@ -217,8 +217,8 @@ TEST_CASE("settings change what they were set to, and nothing else") {
   CHECK(config.endpoint.base_url == settings.base_url);
   CHECK(config.endpoint.defaults.model == "large");
   REQUIRE(config.fallbacks.size() == 2);
-  CHECK(config.fallbacks[1].base_url == settings.base_url);
-  CHECK(config.fallbacks[1].defaults.model == "tiny");
+  CHECK(std::get<openai_options>(config.fallbacks[1]).base_url == settings.base_url);
+  CHECK(std::get<openai_options>(config.fallbacks[1]).defaults.model == "tiny");
   CHECK(config.limits.defaults.requests_per_minute == 600);
   CHECK(config.limits.defaults.tokens_per_minute == 60'000);
   CHECK(config.limits.defaults.max_in_flight == 8);

@@ -29,6 +29,8 @@ caf::error check(const anthropic_options& options) {
   same.key = options.key;
   same.api_version = options.version;
   same.extra_headers = options.extra_headers;
+  same.first_token_timeout = options.first_token_timeout;
+  same.idle_timeout = options.idle_timeout;
   return check(same);
 }
 

@@ -4,7 +4,9 @@
 #include <chainmail/llm/openai_options.hpp>
 
 #include <caf/error.hpp>
+#include <caf/timespan.hpp>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,7 +26,9 @@ struct anthropic_options {
   std::string version = "2023-06-01";
   /// Sent with every request, and kept as secret as the key: "anthropic-beta" goes here.
   std::vector<http_header> extra_headers = {};
-  /// As in openai_options.
+  /// These three as in openai_options.
+  caf::timespan first_token_timeout{0};
+  caf::timespan idle_timeout = std::chrono::seconds{60};
   std::shared_ptr<token_counter> counter = {};
 
   /// ANTHROPIC_API_KEY, and ANTHROPIC_BASE_URL where it is set.

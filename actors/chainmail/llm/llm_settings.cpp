@@ -5,12 +5,64 @@
 #include <caf/config_option_adder.hpp>
 #include <caf/config_option_set.hpp>
 
+#include <cstdlib>
 #include <limits>
 
 namespace chainmail {
 
+namespace {
+
+caf::error choose_api(const std::string& api, llm_config& config) {
+  if (api == "anthropic") {
+    config.anthropic = anthropic_options::from_environment();
+    config.anthropic->defaults = config.endpoint.defaults;
+  } else if (api == "completions" || api == "chat") {
+    config.anthropic.reset();
+    config.endpoint.api = api == "chat" ? openai_api::chat : openai_api::completions;
+  } else if (!api.empty()) {
+    return make_failure(errc::invalid_input,
+        "the API '" + api + "' is none; there are: completions, chat, anthropic");
+  }
+  return {};
+}
+
+template <class Options>
+void apply_to_endpoint(const llm_settings& from, Options& endpoint, llm_config& config) {
+  if (!from.base_url.empty())
+    endpoint.base_url = from.base_url;
+  if (!from.model.empty())
+    endpoint.defaults.model = from.model;
+  endpoint.first_token_timeout = from.first_token_timeout;
+  endpoint.idle_timeout = from.idle_timeout;
+  for (const auto& name : from.fallback_models) {
+    auto fallback = endpoint;
+    fallback.defaults.model = name;
+    config.fallbacks.emplace_back(std::move(fallback));
+  }
+}
+
+std::string model_of(const llm_config& config) {
+  const auto& defaults = config.anthropic ? config.anthropic->defaults : config.endpoint.defaults;
+  return defaults.model.value_or("");
+}
+
+bool is_set(const char* name) {
+  auto* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+  return text != nullptr && *text != '\0';
+}
+
+} // namespace
+
+bool llm_settings::has_endpoint() const {
+  if (!base_url.empty())
+    return true;
+  return api == "anthropic" ? is_set("ANTHROPIC_API_KEY") || is_set("ANTHROPIC_BASE_URL")
+                            : is_set("OPENAI_API_KEY") || is_set("OPENAI_BASE_URL");
+}
+
 void llm_settings::add_to(caf::config_option_set& options, const std::string& category) {
   caf::config_option_adder{options, category}
+      .add(api, "api", "completions, chat or anthropic (default: the program's)")
       .add(base_url, "base-url",
           "endpoint, such as http://127.0.0.1:8080/v1 (default: OPENAI_BASE_URL)")
       .add(model, "model", "model to ask")
@@ -44,16 +96,12 @@ caf::error llm_settings::apply_to(llm_config& config) const {
     return make_failure(errc::invalid_input, "attempts must be between 1 and 1000");
   if (max_in_flight > std::numeric_limits<uint32_t>::max())
     return make_failure(errc::invalid_input, "max-in-flight must be at most 4294967295");
-  if (!base_url.empty())
-    config.endpoint.base_url = base_url;
-  if (!model.empty())
-    config.endpoint.defaults.model = model;
-  config.endpoint.first_token_timeout = first_token_timeout;
-  config.endpoint.idle_timeout = idle_timeout;
-  for (const auto& name : fallback_models) {
-    config.fallbacks.push_back(config.endpoint);
-    config.fallbacks.back().defaults.model = name;
-  }
+  if (auto error = choose_api(api, config))
+    return error;
+  if (config.anthropic)
+    apply_to_endpoint(*this, *config.anthropic, config);
+  else
+    apply_to_endpoint(*this, config.endpoint, config);
   auto& limits = config.limits.defaults;
   if (requests_per_minute > 0)
     limits.requests_per_minute = static_cast<int64_t>(requests_per_minute);
@@ -73,7 +121,7 @@ caf::error llm_settings::apply_to(llm_config& config) const {
   if (!(prompt_price >= 0 && completion_price >= 0))
     return make_failure(errc::invalid_input, "prices must be 0 or more");
   if (prompt_price > 0 || completion_price > 0)
-    config.prices[config.endpoint.defaults.model.value_or("")] = {prompt_price, completion_price};
+    config.prices[model_of(config)] = {prompt_price, completion_price};
   return check(config);
 }
 

@@ -16,6 +16,8 @@ namespace chainmail {
 /// Plain fields for CAF to fill. As they are made, they change nothing in a configuration. A key is
 /// none of them: it would stand in files and process lists.
 struct llm_settings {
+  /// "completions", "chat" or "anthropic"; empty for what the configuration says.
+  std::string api = {};
   std::string base_url = {};
   std::string model = {};
   std::vector<std::string> fallback_models = {};
@@ -38,7 +40,11 @@ struct llm_settings {
   /// `CATEGORY { requests-per-minute = 600 }`. The settings must outlive the options.
   void add_to(caf::config_option_set& options, const std::string& category = "llm");
 
-  /// Writes what was set over a configuration. errc::invalid_input for what makes no sense.
+  /// Whether the base URL is set, here or in the environment of the API, or its key is.
+  [[nodiscard]] bool has_endpoint() const;
+
+  /// Writes what was set over a configuration; with "anthropic", the endpoint's defaults become those
+  /// of llm_config::anthropic. errc::invalid_input for what makes no sense.
   caf::error apply_to(llm_config& config) const;
 };
 

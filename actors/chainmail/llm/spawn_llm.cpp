@@ -1,6 +1,9 @@
 // Client, limiter and guard, put together.
 #include <chainmail/caf/supervisor.hpp>
+#include <chainmail/llm/anthropic_client.hpp>
+#include <chainmail/llm/anthropic_codec.hpp>
 #include <chainmail/llm/openai_client.hpp>
+#include <chainmail/llm/openai_codec.hpp>
 #include <chainmail/llm/openai_wire.hpp>
 #include <chainmail/llm/spawn_llm.hpp>
 #include <chainmail/llm/sqlite_cache.hpp>
@@ -13,15 +16,55 @@ namespace chainmail {
 
 namespace {
 
-guard_target start_target(
-    caf::actor_system& system, const http_actor& http, const openai_options& endpoint) {
-  guard_target result;
+std::string name_of(const openai_options& endpoint) {
   auto path = endpoint.api == openai_api::chat ? "/chat/completions" : "/completions";
-  result.name = openai_endpoint(endpoint, path).name();
-  result.defaults = endpoint.defaults;
-  auto start = [&system, http, endpoint] { return spawn_openai_client(system, http, endpoint); };
-  result.llm = spawn_supervised<llm_actor>(system, start, "the LLM client");
-  return result;
+  return openai_endpoint(endpoint, path).name();
+}
+
+std::string name_of(const anthropic_options& endpoint) {
+  return messages_url(endpoint);
+}
+
+llm_actor spawn_client(
+    caf::actor_system& system, const http_actor& http, const openai_options& endpoint) {
+  return spawn_openai_client(system, http, endpoint);
+}
+
+llm_actor spawn_client(
+    caf::actor_system& system, const http_actor& http, const anthropic_options& endpoint) {
+  return spawn_anthropic_client(system, http, endpoint);
+}
+
+guard_target start_target(
+    caf::actor_system& system, const http_actor& http, const llm_endpoint& endpoint) {
+  return std::visit(
+      [&system, &http](const auto& options) {
+        guard_target result;
+        result.name = name_of(options);
+        result.defaults = options.defaults;
+        auto start = [&system, http, options] { return spawn_client(system, http, options); };
+        result.llm = spawn_supervised<llm_actor>(system, start, "the LLM client");
+        return result;
+      },
+      endpoint);
+}
+
+llm_endpoint first_endpoint(const llm_config& config) {
+  if (config.anthropic)
+    return *config.anthropic;
+  return config.endpoint;
+}
+
+/// The model that a fallback is asked for, whatever the request says.
+std::optional<std::string> model_of(const llm_endpoint& fallback, const llm_endpoint& first) {
+  return std::visit(
+      [&](const auto& options) {
+        auto result = options.defaults.model;
+        if (!result && fallback.index() != first.index())
+          result = std::string{model_of(llm_request{}, options)};
+        return result;
+      },
+      fallback);
 }
 
 /// Whether a limit stands in the configuration: else the limiter has nothing to say until the
@@ -35,10 +78,10 @@ bool are_known(const rate_limiter_options& limits) {
 } // namespace
 
 caf::error check(const llm_config& config) {
-  if (auto error = check(config.endpoint))
-    return error;
-  for (const auto& fallback : config.fallbacks)
-    if (auto error = check(fallback))
+  auto endpoints = config.fallbacks;
+  endpoints.push_back(first_endpoint(config));
+  for (const auto& endpoint : endpoints)
+    if (auto error = std::visit([](const auto& x) { return check(x); }, endpoint))
       return error;
   if (!config.cache_file.empty() && !config.cache)
     return make_failure(
@@ -52,10 +95,11 @@ llm_actor spawn_llm(caf::actor_system& system, const http_actor& http, const llm
   if (auto error = check(config))
     throw std::invalid_argument{sentence_of(error)};
   std::vector<guard_target> targets;
-  targets.push_back(start_target(system, http, config.endpoint));
+  auto first = first_endpoint(config);
+  targets.push_back(start_target(system, http, first));
   for (const auto& fallback : config.fallbacks) {
     targets.push_back(start_target(system, http, fallback));
-    targets.back().model = fallback.defaults.model;
+    targets.back().model = model_of(fallback, first);
   }
   guard_options options;
   options.retry = config.retry;

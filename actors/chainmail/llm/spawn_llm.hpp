@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chainmail/limits/rate_limiter.hpp>
+#include <chainmail/llm/anthropic_options.hpp>
 #include <chainmail/llm/guarded.hpp>
 #include <chainmail/llm/openai_options.hpp>
 #include <chainmail/messages.hpp>
@@ -11,18 +12,25 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace chainmail {
+
+/// An endpoint of either wire format.
+using llm_endpoint = std::variant<openai_options, anthropic_options>;
 
 /// An endpoint, and what protects it and its callers. As it is made, it asks the endpoint of the
 /// environment, retries what failed, leaves a failing endpoint alone, honours the limits that the
 /// endpoint speaks of, and lets identical calls share one.
 struct llm_config {
   openai_options endpoint = openai_options::from_environment();
+  /// Asked instead of `endpoint`, when it is set.
+  std::optional<anthropic_options> anthropic = {};
   /// Asked, in order, when the ones before failed: another model of the same endpoint, or another
-  /// endpoint with a key of its own.
-  std::vector<openai_options> fallbacks = {};
+  /// endpoint with a key of its own, in whichever wire format. One without a model is asked for the
+  /// request's, unless the first endpoint is of the other format: then for its own usual one.
+  std::vector<llm_endpoint> fallbacks = {};
   retry_options retry = {};
   std::optional<breaker_options> breaker = breaker_options{};
   std::optional<hedge_options> hedge = {};

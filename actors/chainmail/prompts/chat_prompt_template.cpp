@@ -10,6 +10,14 @@
 
 namespace chainmail {
 
+namespace {
+
+bool needs(const prompt_template& text, const std::string& name) {
+  return std::ranges::binary_search(text.input_variables(), name);
+}
+
+} // namespace
+
 chat_prompt_template::chat_prompt_template(std::vector<part> parts) : parts_(std::move(parts)) {
   constexpr std::array<std::string_view, 4> roles = {"system", "developer", "user", "assistant"};
   if (parts_.empty())
@@ -26,7 +34,11 @@ chat_prompt_template::chat_prompt_template(std::vector<part> parts) : parts_(std
           !prompt_template::parse("{" + where->name + "}"))
         throw std::invalid_argument{
             "the chat prompt has a placeholder '" + where->name + "', which names no variable"};
-      if (uses(where->name))
+      auto is_variable = std::ranges::any_of(parts_, [where](const part& other) {
+        const auto* message = std::get_if<part::message>(&other.what_);
+        return message != nullptr && needs(message->text, where->name);
+      });
+      if (is_variable)
         throw std::invalid_argument{
             "the chat prompt has '" + where->name + "' as a placeholder and as a variable"};
     }
@@ -43,11 +55,11 @@ caf::expected<chat_prompt_template> chat_prompt_template::with_partial(
   auto result = *this;
   auto is_used = false;
   for (auto& one : result.parts_)
-    if (auto* message = std::get_if<part::message>(&one.what_))
-      if (auto filled = message->text.with_partial(name, text)) {
-        message->text = std::move(*filled);
-        is_used = true;
-      }
+    if (auto* message = std::get_if<part::message>(&one.what_);
+        message != nullptr && needs(message->text, name)) {
+      message->text = *message->text.with_partial(name, text);
+      is_used = true;
+    }
   if (!is_used)
     return make_failure(errc::unexpected_input, "the chat prompt has no variable '" + name + "'");
   result.collect_variables();

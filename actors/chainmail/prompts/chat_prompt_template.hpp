@@ -54,7 +54,7 @@ public:
   explicit chat_prompt_template(std::vector<part> parts);
 
   /// The same template with a variable filled in, wherever it stands; an input of that name still
-  /// wins. errc::unexpected_input when no message has such a variable.
+  /// wins. errc::unexpected_input when no message has such a variable without a partial.
   [[nodiscard]] caf::expected<chat_prompt_template> with_partial(
       const std::string& name, const std::string& text) const;
   [[nodiscard]] caf::expected<chat_prompt_template> with_partial(
