@@ -151,6 +151,12 @@ TEST_CASE("chains of a prompt answer by themselves and five at once") {
                            "Answer:");
           },
           {{"question", hearts}}, {{"text", three}}},
+      {"a structured chain",
+          [](world& in) {
+            return spawn_structured_chain(in.system, in.llm, "{text}",
+                R"({"type":"object","properties":{"count":{"type":"integer"}},"required":["count"]})");
+          },
+          {{"text", "There are 3 hearts."}}, {{"json", R"({"count":3})"}}},
       {"a math chain", [](world& in) { return spawn_llm_math_chain(in.system, in.llm); },
           {{"question", "What is 37593 * 67?"}}, {{"answer", "Answer: 2518731"}}},
   });
