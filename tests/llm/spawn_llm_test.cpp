@@ -223,7 +223,7 @@ TEST_CASE("settings change what they were set to, and nothing else") {
   CHECK(config.limits.defaults.tokens_per_minute == 60'000);
   CHECK(config.limits.defaults.max_in_flight == 8);
   CHECK(config.retry.max_attempts == 2);
-  CHECK(config.fallbacks[1].first_token_timeout == 7s);
+  CHECK(std::get<openai_options>(config.fallbacks[1]).first_token_timeout == 7s);
   CHECK(config.endpoint.idle_timeout == 8s);
   CHECK(config.hedge);
   CHECK(config.cache);
