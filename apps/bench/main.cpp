@@ -1,5 +1,7 @@
 // chainmail-bench: runs a load through the whole stack and says what it cost.
+#include "instructions.hpp"
 #include "measure.hpp"
+#include "report_run.hpp"
 #include "scenarios.hpp"
 
 #include <chainmail/chainmail.hpp>
@@ -9,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <limits>
@@ -100,6 +103,13 @@ struct bench_config : caf::actor_system_config {
   bench::load load;
   llm_settings llm;
   std::string json;
+  std::string report;
+  size_t pairs = 5;
+  bool is_quick = false;
+  std::string peers;
+  bool has_soak = false;
+  std::string check;
+  std::string counts = "apps/bench/instructions.tsv";
 
   bench_config() {
     opt_group{custom_options_, "global"}
@@ -137,7 +147,18 @@ struct bench_config : caf::actor_system_config {
         .add(load.words, "words", with_default("limits: mean length of the prompts", load.words))
         .add(load.outage, "outage",
             with_default("outage: how long the endpoint is down", load.outage))
-        .add(json, "json", "write the figures to this file");
+        .add(json, "json", "write the figures to this file")
+        .add(report, "report",
+            "run all that docs/performance.md speaks of, and write one page of HTML to this file")
+        .add(pairs, "pairs", with_default("report: how often to run everything", pairs))
+        .add(is_quick, "quick", "report: small loads, to see that it works")
+        .add(peers, "peers", "report: folder with the sources of programs to compare with")
+        .add(has_soak, "soak", "report: a soak of --duration, too")
+        .add(check, "check",
+            "count the instructions of a call with valgrind, and compare with the committed "
+            "counts; "
+            "--check=update writes those")
+        .add(counts, "counts", with_default("check: the file of the committed counts", counts));
     llm.add_to(custom_options_);
   }
 };
@@ -206,7 +227,22 @@ caf::expected<bench::load> to_load(const bench_config& config, const scenario& w
   return result;
 }
 
+int run_report(const bench_config& config) {
+  constexpr size_t most_pairs = 1'000;
+  if (config.pairs == 0 || config.pairs > most_pairs)
+    return refuse("--pairs must be between 1 and 1000");
+  if (!config.peers.empty() && !std::filesystem::is_directory(config.peers))
+    return refuse("there is no folder " + config.peers + " with peers");
+  auto seconds = std::chrono::ceil<std::chrono::seconds>(config.load.duration);
+  return bench::write_report({config.report, config.pairs, config.is_quick, config.peers,
+      config.has_soak, std::to_string(seconds.count()) + "s"});
+}
+
 int run_bench(caf::actor_system& system, const bench_config& config) {
+  if (!config.report.empty())
+    return run_report(config);
+  if (!config.check.empty())
+    return bench::check_instructions(config.counts, config.check);
   const auto* what = find_scenario(config.scenario);
   if (what == nullptr)
     return refuse("there is no scenario '" + config.scenario + "'; there are: " + scenario_names());
@@ -238,6 +274,7 @@ int main(int argc, char** argv) {
   raise_open_file_limit();
   try {
     std::vector<std::string> arguments{argv + 1, argv + argc};
+    std::ranges::replace(arguments, std::string{"--check"}, std::string{"--check=compare"});
     auto is_remote = std::ranges::any_of(
         arguments, [](const auto& x) { return x.starts_with("--scenario=remote"); });
     return is_remote ? run_main<cluster_bench_config>(std::move(arguments), run_bench)

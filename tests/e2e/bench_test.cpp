@@ -220,3 +220,59 @@ TEST_CASE("start_up runs programs that make one call") {
   CHECK(figures["min_ms"].GetDouble() > 0.1);
   CHECK(figures["max_ms"].GetDouble() >= figures["p50_ms"].GetDouble());
 }
+
+TEST_CASE("a report runs everything and is one page") {
+  temporary_folder folder;
+  auto result = run_program(
+      "chainmail-bench", {"--report=" + folder.path("r.html"), "--pairs=1", "--quick"}, {}, 110s);
+  INFO(result.said());
+  REQUIRE(result.status == 0);
+  CHECK(result.err.find("pair 1, chainmail: fanout 100") != std::string::npos);
+  auto page = read_file(folder.path("r.html"));
+  for (const auto* part : {"<!doctype html>", "</html>", "A quick run", "CPU time a call", "<svg",
+           "Latency frontier", "curl_multi: there is no curl_multi.c", "libcurl/"})
+    CHECK(page.find(part) != std::string::npos);
+  CHECK(page.find("Runs that failed") == std::string::npos);
+}
+
+TEST_CASE("a report that cannot be written or made is refused") {
+  auto result = run_program("chainmail-bench", {"--report=/nowhere/r.html", "--quick"});
+  CHECK(result.status == 1);
+  CHECK(result.err.find("/nowhere/r.html cannot be written") != std::string::npos);
+  for (const auto* wrong : {"--pairs=0", "--peers=/nowhere"}) {
+    temporary_folder folder;
+    result = run_program("chainmail-bench", {"--report=" + folder.path("r.html"), wrong});
+    INFO(result.said());
+    CHECK(result.status == 2);
+    CHECK(result.err.find("error: ") == 0);
+  }
+}
+
+// Without a network, so that nothing depends on when things happen. Slow machines, other compilers and
+// such without valgrind have nothing to compare, and skip it.
+TEST_CASE("a call takes no more instructions than it did") {
+  auto result = run_program("chainmail-bench",
+      {"--check=chain_only", "--counts=" CHAINMAIL_SOURCE_DIR "/apps/bench/instructions.tsv"}, {},
+      110s);
+  INFO(result.said());
+  if (result.status == 77)
+    SKIP(result.err);
+  CHECK(result.status == 0);
+}
+
+TEST_CASE("a check that cannot be made says why") {
+  temporary_folder folder;
+  auto result = run_program("chainmail-bench", {"--check", "--counts=/nowhere/counts"});
+  CHECK(result.status == 2);
+  CHECK(result.err.find("--check=update writes it") != std::string::npos);
+  write_file(folder.path("other.tsv"), "another compiler\tchain_only\t8000\n");
+  result = run_program("chainmail-bench", {"--check", "--counts=" + folder.path("other.tsv")});
+  CHECK(result.status == 77);
+  CHECK(result.err.find("nothing to compare: ") == 0);
+  write_file(folder.path("broken.tsv"), "8000\n");
+  result = run_program("chainmail-bench", {"--check", "--counts=" + folder.path("broken.tsv")});
+  CHECK(result.status == 2);
+  CHECK(result.err.find("line 1 is not a build") != std::string::npos);
+  result = run_program("chainmail-bench", {"--check=nonsense"});
+  CHECK(result.status == 2);
+}
