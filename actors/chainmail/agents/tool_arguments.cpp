@@ -167,7 +167,7 @@ std::string schema_of_inputs(const chain_description& chain) {
 }
 
 caf::expected<values> values_from_json(std::string_view json) {
-  auto object = parsed(json);
+  const auto object = parsed(json); // as such it is iterated without ambiguity
   if (!object.IsObject())
     return no_object();
   values result;
