@@ -65,6 +65,7 @@ constexpr std::array scenarios = {
     scenario{"two_429s", bench::two_429s, endpoint_need::none, 1, 1},
     scenario{"outage", bench::outage, endpoint_need::none, 1, 1},
     scenario{"hedging", bench::hedging, endpoint_need::none, 5'000, 100},
+    scenario{"streams", bench::streams, endpoint_need::none, 1'000, 0},
     scenario{"remote", bench::remote, endpoint_need::none, 100'000, 256},
 };
 

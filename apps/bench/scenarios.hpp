@@ -103,6 +103,10 @@ caf::expected<report> outage(caf::actor_system& system, const load& how_much);
 /// Calls of which some are slow, without hedging and with it.
 caf::expected<report> hedging(caf::actor_system& system, const load& how_much);
 
+/// Streams of 200 tokens, 50 a second each, through gather; then the first token's time against
+/// libcurl's, a consumer that is slow, and a cancel in the middle. Needs chainmail-simulator beside it.
+caf::expected<report> streams(caf::actor_system& system, const load& how_much);
+
 /// Calls of a scripted LLM in another process, of this program, and the same ones in this process.
 /// Needs a system whose configuration has called load_cluster.
 caf::expected<report> remote(caf::actor_system& system, const load& how_much);
