@@ -104,21 +104,31 @@ private:
   void connect() {
     llm_config llm;
     auto& endpoint = llm.endpoint;
-    if (environment("OPENAI_API_KEY").empty() && environment("OPENAI_BASE_URL").empty() &&
-        config_.llm.base_url.empty()) {
+    auto is_simulated = !config_.llm.has_endpoint();
+    // Anthropic has no embeddings: those come from OpenAI's endpoint then, if there is one.
+    auto embeddings = config_.llm;
+    if (std::exchange(embeddings.api, {}) == "anthropic")
+      embeddings.base_url.clear();
+    auto embeds_simulated = !embeddings.has_endpoint();
+    if (is_simulated || embeds_simulated)
       simulator_ = std::make_unique<simulator::server>(simulator::options{});
+    if (embeds_simulated)
       endpoint.base_url = simulator_->base_url();
-    }
     endpoint.api = openai_api::chat;
     endpoint.defaults.temperature = 0;
     if (!config_.model.empty())
       endpoint.defaults.model = config_.model;
     if (auto error = config_.llm.apply_to(llm))
       throw std::invalid_argument{sentence_of(error)};
-    auto where = simulator_ ? "simulated" : endpoint.base_url;
-    say("Endpoint: " + endpoint.base_url +
-        (simulator_ ? " (simulated: no model is asked; answers are sentences of the documents)"
-                    : ""));
+    if (is_simulated && llm.anthropic) {
+      llm.anthropic->base_url = simulator_->base_url();
+      llm.anthropic->key = {};
+    }
+    auto where = embeds_simulated ? "simulated" : endpoint.base_url;
+    say("Endpoint: " + (llm.anthropic ? llm.anthropic->base_url : endpoint.base_url) +
+        (is_simulated ? " (simulated: no model is asked; answers are sentences of the documents)"
+            : embeds_simulated ? " (embeddings are simulated: there is no OPENAI_API_KEY)"
+                               : ""));
     auto& system = self_->system();
     auto http = spawn_http(system);
     llm_ = spawn_llm(system, http, llm);

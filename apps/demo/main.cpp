@@ -76,11 +76,6 @@ int refuse(const std::string& sentence) {
   return 2;
 }
 
-bool is_set(const char* name) {
-  auto* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
-  return text != nullptr && *text != '\0';
-}
-
 bool write_file(const std::string& path, const std::string& text) {
   std::ofstream file{path, std::ios::binary};
   file << text;
@@ -112,6 +107,8 @@ public:
       return refuse("--stream and --nodes do not go together: leave one out");
     if (config_.nodes > 9)
       return refuse("--nodes must be between 1 and 9");
+    if (config_.nodes > 0 && config_.llm.api == "anthropic")
+      return refuse("--nodes asks by OpenAI's API only");
     if (!config_.timeline.empty() && !config_.timeline.ends_with(".svg") &&
         !config_.timeline.ends_with(".html"))
       return refuse("--timeline takes a file that ends in .svg or .html");
@@ -131,7 +128,7 @@ private:
   /// Of the environment and the options, or of a simulator.
   openai_options find_endpoint() {
     auto result = openai_options::from_environment();
-    if (!is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL") && config_.llm.base_url.empty()) {
+    if (!config_.llm.has_endpoint()) {
       simulator::options simulated;
       simulated.latency = config_.stream ? stream_latency : latency;
       if (config_.stream) {
@@ -190,12 +187,16 @@ private:
       endpoint.defaults.model = config_.model;
     if (auto error = config_.llm.apply_to(config))
       throw std::invalid_argument{sentence_of(error)};
+    if (simulator_ && config.anthropic) {
+      config.anthropic->base_url = simulator_->base_url();
+      config.anthropic->key = {};
+    }
     http_options http;
     http.max_queued = std::max(http.max_queued, count_);
     http.max_call_time = 60s;
     if (simulator_) // its end of each connection is a file of this process, too
       http.max_in_flight = capacity_of(http) / 2;
-    name_endpoint(endpoint.base_url);
+    name_endpoint(config.anthropic ? config.anthropic->base_url : endpoint.base_url);
     auto llm = spawn_llm(system_, spawn_http(system_, http), config);
     chain_ = spawn_llm_chain(system_, llm, std::move(prompt));
   }

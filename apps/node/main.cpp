@@ -69,14 +69,6 @@ void say(const std::string& line) {
   std::cout << whole << std::flush;
 }
 
-bool has_endpoint(const node_config& config) {
-  auto is_set = [](const char* variable) {
-    auto* text = std::getenv(variable); // NOLINT(concurrency-mt-unsafe)
-    return text != nullptr && *text != '\0';
-  };
-  return is_set("OPENAI_API_KEY") || is_set("OPENAI_BASE_URL") || !config.llm.base_url.empty();
-}
-
 /// The chains of the configuration: `chains { names { kind = "llm_chain", template = "..." } }`.
 std::map<std::string, chain_spec> chains_in(const node_config& config) {
   std::map<std::string, chain_spec> result;
@@ -175,7 +167,7 @@ private:
   }
 
   void check_endpoint() {
-    if (config_.simulate || has_endpoint(config_))
+    if (config_.simulate || config_.llm.has_endpoint())
       return;
     throw std::invalid_argument{"a worker needs an endpoint: set OPENAI_API_KEY or "
                                 "--llm.base-url, or say --simulate for answers without a model"};
@@ -189,6 +181,10 @@ private:
       simulator_ = std::make_unique<simulator::server>(options);
       settings.endpoint.base_url = simulator_->base_url();
       settings.endpoint.key = {};
+      if (settings.anthropic) {
+        settings.anthropic->base_url = simulator_->base_url();
+        settings.anthropic->key = {};
+      }
     }
     if (config_.shared_limits)
       settings.limiter = is_coordinator_ ? limiter_ : find_limiter();

@@ -240,3 +240,21 @@ TEST_CASE("nonsense teaches an estimate nothing") {
   usage.learn(1, {});
   CHECK(usage.of({}, {}) == 16);
 }
+
+TEST_CASE("an estimate counts all that a chat holds: parts, pictures, calls, tools and a schema") {
+  usage_estimate estimate{std::make_shared<token_counter>()};
+  llm_request request;
+  request.messages = {{"user", "hi"}};
+  auto least = estimate.of(request, {});
+  auto with = [&](auto change) {
+    auto changed = request;
+    change(changed);
+    return estimate.of(changed, {}) - least;
+  };
+  const std::string words = "a dozen words or so that stand for any text at all";
+  CHECK(with([&](llm_request& x) { x.messages[0].parts = {{words, ""}}; }) > 5);
+  CHECK(with([&](llm_request& x) { x.messages[0].parts = {{"", "https://x/y.png"}}; }) > 500);
+  CHECK(with([&](llm_request& x) { x.messages[0].tool_calls = {{"1", "t", words}}; }) > 5);
+  CHECK(with([&](llm_request& x) { x.tools = {{"t", words}}; }) > 5);
+  CHECK(with([&](llm_request& x) { x.response_schema = words; }) > 5);
+}

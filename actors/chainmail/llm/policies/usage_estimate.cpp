@@ -8,6 +8,9 @@ namespace chainmail {
 
 namespace {
 
+/// OpenAI's count for one of 1024 x 1024 pixels; nobody looks at how large one is.
+constexpr size_t tokens_of_image = 765;
+
 std::string_view model_of(const llm_request& request, const llm_parameters& defaults) {
   const auto& model = request.parameters.model ? request.parameters.model : defaults.model;
   return model ? std::string_view{*model} : std::string_view{};
@@ -19,9 +22,17 @@ size_t usage_estimate::prompt_of(const llm_request& request, std::string_view mo
   size_t result = 0;
   for (const auto& text : request.prompts)
     result += counter_->count(text, model);
-  for (const auto& message : request.messages)
+  for (const auto& message : request.messages) {
     result += counter_->count(message.content, model) + 4; // OpenAI's count: 3 and the role
-  return result;
+    for (const auto& part : message.parts)
+      result += part.image.empty() ? counter_->count(part.text, model) : tokens_of_image;
+    for (const auto& call : message.tool_calls)
+      result += counter_->count(call.name, model) + counter_->count(call.arguments, model);
+  }
+  for (const auto& tool : request.tools)
+    result += counter_->count(tool.name, model) + counter_->count(tool.description, model) +
+              counter_->count(tool.parameters, model);
+  return result + counter_->count(request.response_schema, model);
 }
 
 int64_t usage_estimate::so_far(
