@@ -7,13 +7,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <ctime>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <stdexcept>
 #include <sys/wait.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -55,6 +55,7 @@ struct standard_files {
 
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   std::vector<char*> result;
+  result.reserve(texts.size() + 1);
   for (auto& text : texts)
     result.push_back(text.data());
   result.push_back(nullptr);
@@ -85,7 +86,8 @@ pid_t spawn(std::vector<std::string> arguments, const std::vector<std::string>& 
       argument_pointers.data(), variable_pointers.data());
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0)
-    throw std::runtime_error{arguments.front() + " cannot be started: " + std::strerror(failed)};
+    throw std::runtime_error{
+        arguments.front() + " cannot be started: " + std::generic_category().message(failed)};
   return result;
 }
 

@@ -98,8 +98,11 @@ void add_memory(report_writer& to, const std::vector<sample>& samples, double se
   std::string series = "[";
   auto step = std::max<size_t>(samples.size() / 600, 1);
   for (size_t i = 0; i < samples.size(); i += step)
-    series += (i > 0 ? ",[" : "[") + std::to_string(samples[i].at_s) + "," +
-              std::to_string(samples[i].value) + "]";
+    series.append(i > 0 ? ",[" : "[")
+        .append(std::to_string(samples[i].at_s))
+        .append(",")
+        .append(std::to_string(samples[i].value))
+        .append("]");
   to.add_json("rss_kib", series + "]");
 }
 
