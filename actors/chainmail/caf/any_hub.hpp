@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chainmail/caf/compat.hpp>
+#include <chainmail/caf/hub_base.hpp>
 #include <chainmail/call_context.hpp>
 #include <chainmail/type_ids.hpp>
 
@@ -15,19 +16,9 @@ namespace chainmail {
 
 /// What `hub` is for typed actors: responses become ordinary mail, (reply_atom, uint64_t id, message),
 /// which the state looks up in a table of its own. CAF's own request().then() must not be used.
-class any_hub : public caf::event_based_actor {
+class any_hub : public hub_base<caf::event_based_actor> {
 public:
-  using caf::event_based_actor::enqueue;
-  using caf::event_based_actor::event_based_actor;
-
-  bool enqueue(caf::mailbox_element_ptr mail, compat::enqueue_context context) override {
-    if (mail->mid.is_response()) {
-      auto id = mail->mid.integer_value();
-      mail = compat::make_element(std::move(mail->sender), caf::make_message_id(), reply_atom_v, id,
-          std::move(mail->payload));
-    }
-    return caf::event_based_actor::enqueue(std::move(mail), context);
-  }
+  using hub_base::hub_base;
 
   /// Sends `content` as a request. The result is the `id` of its reply.
   uint64_t ask(const caf::actor& to, caf::message content) {

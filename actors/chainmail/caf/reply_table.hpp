@@ -7,6 +7,7 @@
 #include <chainmail/caf/alarm.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/caf/hub_base.hpp>
 #include <chainmail/call_context.hpp>
 #include <chainmail/errors.hpp>
 #include <chainmail/type_ids.hpp>
@@ -92,21 +93,11 @@ using with_replies =
 /// The base of an actor whose state has a reply_table. All its requests go through that: what comes
 /// back to a request().then() would be taken for mail of the table's, and dropped.
 template <class Interface>
-class hub : public with_replies<Interface>::impl {
+class hub : public hub_base<typename with_replies<Interface>::impl> {
 public:
-  using super = typename with_replies<Interface>::impl;
+  using super = hub_base<typename with_replies<Interface>::impl>;
   using behavior_type = typename super::behavior_type;
-  using super::enqueue;
   using super::super;
-
-  bool enqueue(caf::mailbox_element_ptr mail, compat::enqueue_context context) override {
-    if (mail->mid.is_response()) {
-      auto id = mail->mid.integer_value();
-      mail = compat::make_element(std::move(mail->sender), caf::make_message_id(), reply_atom_v, id,
-          std::move(mail->payload));
-    }
-    return super::enqueue(std::move(mail), context);
-  }
 };
 
 /// A stateful hub: State has `explicit State(hub_actor<Interface, State>*, ...)`.
