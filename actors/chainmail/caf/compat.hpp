@@ -1,4 +1,4 @@
-// The differences between CAF 0.18 and 1.x; no other file of chainmail looks at CAF's version.
+// The differences between CAF 0.18 and 1.x; no other file but runner.hpp looks at CAF's version.
 //
 // Never test CAF_VERSION: 1.1.0 defines it as octal.
 #pragma once

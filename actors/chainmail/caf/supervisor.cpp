@@ -1,5 +1,6 @@
-// The supervisor: passes mail on, and restarts.
+// The supervisor: lets mail by, and restarts.
 #include <chainmail/caf/alarm.hpp>
+#include <chainmail/caf/bypass.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/restart_policy.hpp>
 #include <chainmail/caf/supervisor.hpp>
@@ -24,16 +25,23 @@ bool is_on_purpose(const caf::error& reason) {
 struct supervisor_state {
   static constexpr const char* name = "chainmail.supervisor";
 
-  supervisor_state(caf::event_based_actor* self_ptr, caf::actor first,
-      std::function<caf::actor()> how, const char* of)
+  using actor_type = caf::stateful_actor<supervisor_state, bypass<caf::event_based_actor>>;
+
+  supervisor_state(
+      actor_type* self_ptr, caf::actor first, std::function<caf::actor()> how, const char* of)
     : self(self_ptr), start(std::move(how)), who(of) {
     policy.starts(self->clock().now());
     take(std::move(first));
   }
 
+  supervisor_state(const supervisor_state&) = delete;
+  supervisor_state& operator=(const supervisor_state&) = delete;
+
+  /// Nobody is reached through a supervisor that is gone.
+  ~supervisor_state() { self->lead_to(nullptr); }
+
   caf::behavior make_behavior() {
-    compat::on_other(
-        self, [this](caf::scheduled_actor*, caf::message& content) { return pass_on(content); });
+    compat::on_other(self, [this](caf::scheduled_actor*, caf::message&) { return refuse(); });
     compat::on_down(self, [this](caf::down_msg& down) {
       if (running && running.address() == down.source)
         on_down(std::move(down.reason));
@@ -47,13 +55,9 @@ struct supervisor_state {
     return {[](turn_atom) {}};
   }
 
-  /// The same sender and the same message ID: the answer does not pass through here.
-  caf::skippable_result pass_on(caf::message& content) {
-    auto* mail = self->current_mailbox_element();
-    if (running)
-      caf::actor_cast<caf::abstract_actor*>(running)->enqueue(
-          compat::make_element(mail->sender, mail->mid, std::move(content)), self->context());
-    else if (mail->mid.is_request())
+  /// What came while nobody ran.
+  caf::skippable_result refuse() {
+    if (self->current_mailbox_element()->mid.is_request())
       return make_failure(errc::unavailable,
           std::string{who} + " crashed and is being started again; try again in a while");
     return caf::delegated<caf::message>{};
@@ -62,10 +66,12 @@ struct supervisor_state {
   void take(caf::actor actor) {
     running = std::move(actor);
     compat::monitor(self, running);
+    self->lead_to(running);
   }
 
   void on_down(caf::error reason) {
     running = nullptr;
+    self->lead_to(nullptr);
     if (is_on_purpose(reason))
       self->quit(std::move(reason));
     else
@@ -93,7 +99,7 @@ struct supervisor_state {
       on_crash(); // waits, since it has just started one
   }
 
-  caf::event_based_actor* self;
+  actor_type* self;
   std::function<caf::actor()> start;
   const char* who;
   caf::actor running;
@@ -108,8 +114,7 @@ caf::actor spawn_supervisor(
   auto first = start();
   if (!first)
     throw std::invalid_argument{std::string{name} + " cannot be supervised: there is no actor"};
-  return system.spawn<caf::stateful_actor<supervisor_state>>(
-      std::move(first), std::move(start), name);
+  return system.spawn<supervisor_state::actor_type>(std::move(first), std::move(start), name);
 }
 
 } // namespace chainmail

@@ -1,8 +1,8 @@
 // The pool of HTTP workers: fills the first, spreads what is more, and replaces the dead.
 #include <chainmail/caf/compat.hpp>
-#include <chainmail/caf/restart_policy.hpp>
 #include <chainmail/http/http.hpp>
 #include <chainmail/http/http_worker.hpp>
+#include <chainmail/http/worker_team.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/stateful_actor.hpp>
@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <thread>
-#include <vector>
+#include <utility>
 
 namespace chainmail {
 
@@ -20,34 +20,36 @@ namespace {
 struct http_pool_state {
   static constexpr const char* name = "chainmail.http_pool";
 
-  /// One thread with a hundred calls does more for less CPU than two with fifty.
-  static constexpr size_t calls_for_one = 128;
+  using actor_type = caf::stateful_actor<http_pool_state, pool_front>;
+  using member = worker_team::member;
 
-  struct member {
-    http_actor worker;
-    std::shared_ptr<worker_load> load;
-    size_t capacity = 0;
-    restart_policy policy;
-    /// When it may be employed again, if it is not.
-    restart_policy::clock::time_point ready;
-  };
-
-  http_pool_state(http_actor::pointer self_ptr, http_options opts, size_t capacity)
-    : self(self_ptr), options(std::move(opts)), members(options.workers) {
+  http_pool_state(actor_type* self_ptr, http_options opts, size_t capacity)
+    : self(self_ptr), options(std::move(opts)), team(self_ptr->team) {
     if (options.max_queued > 0)
       options.max_queued = std::max<size_t>(options.max_queued / options.workers, 1);
-    for (size_t i = 0; i < members.size(); ++i) {
-      // The remainder goes to the first ones.
+    std::scoped_lock guard{team.lock};
+    auto& members = team.members;
+    members.resize(options.workers);
+    // The remainder goes to the first ones.
+    for (size_t i = 0; i < members.size(); ++i)
       members[i].capacity = (capacity + members.size() - 1 - i) / members.size();
-      members[i].load = std::make_shared<worker_load>(0);
-    }
     // At once, for the spawner to hear if it fails. The others when they are needed.
     employ(members.front());
   }
 
+  http_pool_state(const http_pool_state&) = delete;
+  http_pool_state& operator=(const http_pool_state&) = delete;
+
+  /// Nobody is reached through a pool that is gone.
+  ~http_pool_state() {
+    std::scoped_lock guard{team.lock};
+    team.members.clear();
+  }
+
   http_actor::behavior_type make_behavior() {
     compat::on_down(self, [this](const caf::down_msg& down) {
-      for (auto& m : members)
+      std::scoped_lock guard{team.lock};
+      for (auto& m : team.members)
         if (m.worker && m.worker.address() == down.source) {
           m.worker = nullptr; // replaced when it is needed
           m.load = std::make_shared<worker_load>(0);
@@ -55,9 +57,10 @@ struct http_pool_state {
         }
     });
     compat::on_exit(self, [this](caf::exit_msg& message) {
-      for (auto& m : members)
+      std::scoped_lock guard{team.lock};
+      for (auto& m : team.members)
         if (m.worker)
-          self->send_exit(m.worker, message.reason);
+          self->send_exit(std::exchange(m.worker, nullptr), message.reason);
       self->quit(std::move(message.reason));
     });
     return {
@@ -68,22 +71,27 @@ struct http_pool_state {
           return hand_over(stream_atom_v, std::move(request), std::move(sink), std::move(context));
         },
         [this](cancel_atom, const call_id& id) {
-          for (auto& m : members)
+          std::scoped_lock guard{team.lock};
+          for (auto& m : team.members)
             if (m.worker)
               compat::send(self, m.worker, cancel_atom_v, id);
         },
         [this](status_atom) {
           http_status result;
-          for (const auto& m : members)
+          std::scoped_lock guard{team.lock};
+          for (const auto& m : team.members)
             result.outstanding += m.load->load();
           return result;
         },
     };
   }
 
-  /// Delegates: the answer does not pass through the pool.
+  /// For calls that found no worker, or came after such. Delegates: the answer does not pass through
+  /// the pool.
   template <class... Ts>
   caf::result<http_response> hand_over(Ts&&... xs) {
+    std::scoped_lock guard{team.lock};
+    --team.in_mailbox;
     auto* chosen = choose();
     if (chosen == nullptr)
       return make_failure(errc::unavailable, "no HTTP worker runs and none can be started now; try "
@@ -96,32 +104,16 @@ struct http_pool_state {
 
   /// One that runs, started if need be; null when none does.
   member* choose() {
-    auto* best = least_busy();
+    auto* best = team.least_busy(self->clock().now());
     while (best != nullptr && !best->worker) {
       try {
         employ(*best);
       } catch (const std::exception&) {
         best->ready = best->policy.crashed(self->clock().now());
-        best = least_busy();
+        best = team.least_busy(self->clock().now());
       }
     }
     return best;
-  }
-
-  /// The first that has little to do, else the one with the fewest calls; null when no worker runs
-  /// and it is too early to start one.
-  member* least_busy() {
-    auto now = self->clock().now();
-    member* result = nullptr;
-    for (auto& m : members) {
-      if (!m.worker && m.ready > now)
-        continue;
-      if (m.load->load() < std::min(calls_for_one, m.capacity))
-        return &m;
-      if (result == nullptr || m.load->load() < result->load->load())
-        result = &m;
-    }
-    return result;
   }
 
   void employ(member& m) {
@@ -131,9 +123,9 @@ struct http_pool_state {
     compat::monitor(self, m.worker);
   }
 
-  http_actor::pointer self;
+  actor_type* self;
   http_options options;
-  std::vector<member> members;
+  worker_team& team;
 };
 
 /// A burst of calls costs a connection each, which two threads make in less time than one.
@@ -148,9 +140,8 @@ http_actor spawn_http(caf::actor_system& system, http_options options) {
     throw std::invalid_argument{sentence_of(error)};
   auto capacity = capacity_of(options);
   if (options.workers == 0)
-    options.workers = capacity > http_pool_state::calls_for_one ? usual_workers() : 1;
-  return system.spawn<caf::stateful_actor<http_pool_state, http_actor::impl>>(
-      std::move(options), capacity);
+    options.workers = capacity > worker_team::calls_for_one ? usual_workers() : 1;
+  return system.spawn<http_pool_state::actor_type>(std::move(options), capacity);
 }
 
 } // namespace chainmail
