@@ -1,4 +1,5 @@
 // The LLM chain: format, ask, hand on.
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/log.hpp>
 #include <chainmail/caf/metrics.hpp>
 #include <chainmail/caf/reply_table.hpp>
@@ -135,7 +136,7 @@ chain_actor spawn_llm_chain(
     throw std::invalid_argument{"an LLM chain needs a valid LLM actor"};
   auto wiring = std::make_shared<const chain_description>(
       chain_description{prompt.input_variables(), {options.output_key}});
-  return system.spawn<described_actor<llm_chain_state::actor_type>>(
+  return system.spawn<light_actor<described_actor<llm_chain_state::actor_type>>>(
       wiring, wiring, std::move(llm), std::move(prompt), std::move(options));
 }
 

@@ -1,7 +1,10 @@
 // The blocking calls.
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/gather/calls.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/after.hpp>
+#include <caf/blocking_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include <algorithm>
@@ -14,16 +17,32 @@ namespace {
 /// Who honours deadlines answers by itself; the others get this much longer.
 constexpr caf::timespan patience = std::chrono::milliseconds{200};
 
-/// Sends a request that is due after `timeout`, and waits.
+/// Sends a request that is due after `timeout`, and waits. CAF's own time-out of a request would wake
+/// the thread of its clock for each.
 template <class Result, class Handle, class Atom, class... Ts>
 caf::expected<Result> ask(caf::scoped_actor& self, caf::timespan timeout, const char* who,
     const Handle& to, Atom atom, Ts&&... xs) {
+  caf::expected<Result> result{caf::error{}};
+  auto fail = [&](caf::error why) { result = to_failure(std::move(why), who); };
+  if (!to) {
+    fail(caf::make_error(caf::sec::invalid_argument));
+    return result;
+  }
   auto context = make_context(self.ptr(), timeout);
   auto limit = context.due.is_never() ? caf::timespan{caf::infinite} : timeout + patience;
-  caf::expected<Result> result{caf::error{}};
-  compat::request_within(limit, self.ptr(), to, atom, std::forward<Ts>(xs)..., context)
-      .receive([&result](Result& x) { result = std::move(x); },
-          [&](caf::error& error) { result = to_failure(std::move(error), who); });
+  auto id = self->new_request_id(caf::message_priority::normal);
+  caller_runs runs{self->system()};
+  runs(self.ptr(), [&] {
+    caf::actor_cast<caf::abstract_actor*>(to)->enqueue(
+        compat::make_element(caf::actor_cast<caf::strong_actor_ptr>(self.ptr()), id, atom,
+            std::forward<Ts>(xs)..., context),
+        self->context());
+  });
+  caf::blocking_actor::accept_one_cond once;
+  self->varargs_receive(
+      once, id.response_id(), [&result](Result& x) { result = std::move(x); },
+      [&](caf::error& error) { fail(std::move(error)); },
+      caf::after(limit) >> [&] { fail(caf::make_error(caf::sec::request_timeout)); });
   if (!result && result.error() == errc::timed_out)
     compat::send(self.ptr(), to, cancel_atom_v, context.id);
   return result;

@@ -1,4 +1,5 @@
 // The gather actor: keeps a bounded number of calls outstanding and collects their outcomes.
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/log.hpp>
 #include <chainmail/caf/metrics.hpp>
@@ -108,21 +109,26 @@ struct gather_state {
             if (auto late = weak.lock())
               give_up(late, errc::timed_out, "the deadline of the gather passed");
           });
-    pump(job);
+    pump(job, job->begin);
     return promise;
   }
 
-  void pump(const job_ptr& job) {
-    while (!job->answered && job->next < job->inputs.size() &&
-           job->next - job->done < job->options.max_in_flight &&
-           !job->context.due.has_passed(self->clock().now()))
-      call_next(job);
+  void pump(const job_ptr& job, gather_job::clock::time_point now) {
+    auto has_room = [&] {
+      return !job->answered && job->next < job->inputs.size() &&
+             job->next - job->done < job->options.max_in_flight;
+    };
+    while (has_room() && !job->context.due.has_passed(now)) {
+      call_next(job, now);
+      if (has_room())
+        now = self->clock().now();
+    }
   }
 
-  void call_next(const job_ptr& job) {
+  void call_next(const job_ptr& job, gather_job::clock::time_point now) {
     auto index = job->next++;
     auto& out = job->outcomes[index];
-    out.started = self->clock().now() - job->begin;
+    out.started = now - job->begin;
     in_flight.add(1);
     // The deadline is watched once for the whole job, not for each call.
     auto on_result = [this, job, index](
@@ -143,17 +149,18 @@ struct gather_state {
     auto has_line = error && is_logged(caf::actor_cast<caf::strong_actor_ptr>(job->chain), error);
     job->outcomes[index].result = std::move(result);
     job->outcomes[index].error = std::move(error);
-    close(*job, index, has_line);
+    auto now = self->clock().now();
+    close(*job, index, has_line, now);
     if (job->done == job->inputs.size())
       retire(job);
     else
-      pump(job);
+      pump(job, now);
   }
 
   /// Books the end of one call, and tells the observer.
-  void close(gather_job& job, size_t index, bool has_line) {
+  void close(gather_job& job, size_t index, bool has_line, gather_job::clock::time_point now) {
     auto& out = job.outcomes[index];
-    out.took = self->clock().now() - job.begin - out.started;
+    out.took = now - job.begin - out.started;
     if (index < job.next)
       in_flight.add(-1);
     outcomes.count(out.ok() ? errc::none : code_of(out.error));
@@ -170,6 +177,7 @@ struct gather_state {
   void give_up(const job_ptr& job, errc why, const char* sentence) {
     if (job->answered)
       return;
+    auto now = self->clock().now();
     for (size_t index = 0; index < job->inputs.size(); ++index) {
       if (job->is_over[index])
         continue;
@@ -178,11 +186,11 @@ struct gather_state {
         out.error = make_failure(why, sentence);
         compat::send(self, job->chain, cancel_atom_v, job->context.id.child(index));
       } else {
-        out.started = self->clock().now() - job->begin;
+        out.started = now - job->begin;
         out.error = make_failure(why, std::string{sentence} + " before this call was started");
       }
       // What was started and is cancelled now, its chain has to say.
-      close(*job, index, index < job->next && why == errc::cancelled);
+      close(*job, index, index < job->next && why == errc::cancelled, now);
     }
     retire(job);
   }
@@ -261,11 +269,11 @@ struct gather_state {
 } // namespace
 
 gather_actor spawn_gather(caf::actor_system& system) {
-  return system.spawn<gather_state::actor_type>(false);
+  return system.spawn<light_actor<gather_state::actor_type>>(false);
 }
 
 gather_actor spawn_one_gather(caf::actor_system& system) {
-  return system.spawn<gather_state::actor_type>(true);
+  return system.spawn<light_actor<gather_state::actor_type>>(true);
 }
 
 } // namespace chainmail

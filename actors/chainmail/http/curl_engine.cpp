@@ -238,17 +238,17 @@ void curl_engine::fail_all(const caf::error& why) {
 
 // -- turning ------------------------------------------------------------------------------
 
-void curl_engine::turn(const std::function<bool()>& may_wait) {
+void curl_engine::turn(const wait_hooks& hooks) {
   expire(clock::now());
   starts_left_ = starts_a_turn;
   start_queued();
   move_streams();
   send_answers();
-  if (is_idle())
-    return;
-  auto timeout = time_to_wait(clock::now());
-  auto is_behind = !queued_.empty() && active_ < capacity_;
-  wait(may_wait() && !is_behind ? timeout : 0);
+  wait(hooks);
+  move_on();
+}
+
+void curl_engine::move_on() {
   auto now = clock::now();
   for (auto& s : shards_)
     if (s.timer <= now) {
@@ -261,20 +261,30 @@ void curl_engine::turn(const std::function<bool()>& may_wait) {
   send_answers();
 }
 
-int curl_engine::time_to_wait(clock::time_point now) const {
+curl_engine::clock::time_point curl_engine::time_to_wake(clock::time_point now) const {
+  // The next call often comes soon, and finds the thread here sooner than elsewhere.
+  constexpr std::chrono::milliseconds idle_for{5};
+  if (is_idle())
+    return now + idle_for;
+  if (!queued_.empty() && active_ < capacity_)
+    return now;
   auto next = std::min(dues_.next(), now + std::chrono::minutes{1});
   for (const auto& s : shards_)
     next = std::min(next, s.timer);
-  if (next <= now)
-    return 0;
-  // Rounded up: waking before the timer is due would only turn again.
-  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(next - now).count());
+  return next;
 }
 
-void curl_engine::wait(int timeout_ms) {
+void curl_engine::wait(const wait_hooks& hooks) {
   constexpr int most = 256;
   epoll_event events[most];
-  auto count = epoll_wait(epoll_fd_, events, most, timeout_ms);
+  auto now = clock::now();
+  wakes_at_ = time_to_wake(now);
+  // Rounded up: waking before the timer is due would only turn again.
+  auto ms = std::chrono::ceil<std::chrono::milliseconds>(wakes_at_ - now).count();
+  auto waits = ms > 0 && hooks.begin();
+  auto count = epoll_wait(epoll_fd_, events, most, waits ? static_cast<int>(ms) : 0);
+  if (waits)
+    hooks.end();
   for (int i = 0; i < count; ++i) {
     auto fd = events[i].data.fd;
     auto seen = events[i].events;

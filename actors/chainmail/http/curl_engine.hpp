@@ -79,9 +79,23 @@ public:
   /// Ends all calls with this error.
   void fail_all(const caf::error& why);
 
-  /// Moves everything on that can move, and waits for the network in between if `may_wait()`, which
-  /// runs right before the wait, says so.
-  void turn(const std::function<bool()>& may_wait);
+  /// What runs before and after a wait for the network.
+  struct wait_hooks {
+    /// Whether to wait.
+    std::function<bool()> begin;
+    /// After a wait that `begin` allowed.
+    std::function<void()> end;
+  };
+
+  /// Moves everything on that can move, and waits for the network in between: for a few milliseconds
+  /// when nothing is under way.
+  void turn(const wait_hooks& hooks);
+
+  /// The same without a wait, for calls that were taken while a turn waits.
+  void move_on();
+
+  /// Whether a turn that waits has to be woken for what was taken meanwhile.
+  [[nodiscard]] bool oversleeps() const { return time_to_wake(clock::now()) < wakes_at_; }
 
   /// True when there is nothing to turn for.
   [[nodiscard]] size_t outstanding() const { return queued_count_ + active_; }
@@ -129,8 +143,8 @@ private:
   transfer& idle_transfer();
   void collect_finished();
   void touch(shard& s, curl_socket_t fd, int mask);
-  void wait(int timeout_ms);
-  [[nodiscard]] int time_to_wait(clock::time_point now) const;
+  void wait(const wait_hooks& hooks);
+  [[nodiscard]] clock::time_point time_to_wake(clock::time_point now) const;
   static int on_timer(CURLM*, long ms, void* s);
   static int on_socket(CURL*, curl_socket_t fd, int what, void* s, void* known);
 
@@ -144,6 +158,7 @@ private:
   int wake_fd_;
   http_metrics& counts_;
   int epoll_fd_;
+  clock::time_point wakes_at_;
   curl_settings settings_;
 
   /// Exchanges by where they are; those on their way through DNS are in their host's list.

@@ -1,5 +1,6 @@
 // The HTTP worker: an ordinary detached actor whose event loop is the handler of a message to
 // itself.
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/http/curl_engine.hpp>
 #include <chainmail/http/http_worker.hpp>
@@ -8,9 +9,13 @@
 #include <caf/expected.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_message_view.hpp>
 
 #include <atomic>
 #include <cerrno>
+#include <functional>
+#include <mutex>
+#include <semaphore>
 #include <sys/eventfd.h>
 #include <system_error>
 #include <unistd.h>
@@ -21,6 +26,19 @@ namespace {
 
 /// `turn` is private: the worker sends it to itself while it has something in flight.
 using worker_interface = http_actor::extend<caf::result<void>(turn_atom)>;
+
+/// Behind the gate until the scope ends.
+class pass {
+public:
+  explicit pass(std::binary_semaphore& gate) : gate_(gate) { gate.acquire(); }
+  pass(std::binary_semaphore& gate, std::adopt_lock_t) : gate_(gate) {}
+  pass(const pass&) = delete;
+  pass& operator=(const pass&) = delete;
+  ~pass() { gate_.release(); }
+
+private:
+  std::binary_semaphore& gate_;
+};
 
 /// A hub whose mail can end a wait on epoll.
 class wakeable : public hub<worker_interface> {
@@ -37,6 +55,8 @@ public:
   ~wakeable() override { close(wake_fd); }
 
   bool enqueue(caf::mailbox_element_ptr mail, compat::enqueue_context context) override {
+    if (starts_here(*mail, context))
+      return true;
     // The sender holds a handle, so `this` outlives the call.
     auto is_credit = mail->mid.is_response() && mail->payload.empty();
     auto result = super::enqueue(std::move(mail), context);
@@ -67,9 +87,30 @@ public:
     posting_ = nullptr;
   }
 
+  /// Ends the wait that the thread is in, if it is.
+  void end_wait() {
+    if (is_asleep_.exchange(false))
+      ring();
+  }
+
   const int wake_fd;
 
+  /// Who uses the engine: the worker's thread, but while it waits, or one that sends a call.
+  std::binary_semaphore gate{1};
+  /// Starts a call in the sender's thread, or refuses to. Behind the gate.
+  std::function<bool(caf::mailbox_element&, compat::enqueue_context)> start;
+
 private:
+  /// A call that comes while the worker waits is on its way before the worker's thread would be awake.
+  bool starts_here(caf::mailbox_element& mail, compat::enqueue_context context) {
+    if (!mail.payload.match_elements<fetch_atom, http_request, call_context>())
+      return false;
+    if (has_mail_ || !gate.try_acquire())
+      return false;
+    pass in{gate, std::adopt_lock};
+    return start && start(mail, context);
+  }
+
   void ring() const {
     uint64_t one = 1;
     [[maybe_unused]] auto written = write(wake_fd, &one, sizeof one);
@@ -79,6 +120,40 @@ private:
   std::atomic<bool> has_mail_{false};
   std::atomic<bool> wants_credit_{false};
   static inline thread_local const wakeable* posting_ = nullptr;
+};
+
+/// What CAF's response_promise is, for answers that any thread sends.
+class answer_to {
+public:
+  answer_to(caf::strong_actor_ptr caller, caf::message_id id)
+    : caller_(std::move(caller)), id_(id) {}
+  answer_to(const answer_to&) = delete;
+  answer_to& operator=(const answer_to&) = delete;
+
+  /// Of a worker that was killed.
+  ~answer_to() {
+    if (caller_)
+      send(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
+  }
+
+  void deliver(caf::strong_actor_ptr from, caf::expected<http_response> result,
+      compat::enqueue_context context) {
+    send(std::move(from),
+        result ? caf::make_message(std::move(*result))
+               : caf::make_message(std::move(result.error())),
+        context);
+    caller_ = nullptr;
+  }
+
+private:
+  void send(
+      caf::strong_actor_ptr from, caf::message content, compat::enqueue_context context) const {
+    if (caller_)
+      caller_->enqueue(compat::make_element(std::move(from), id_, std::move(content)), context);
+  }
+
+  caf::strong_actor_ptr caller_;
+  caf::message_id id_;
 };
 
 struct http_worker_state {
@@ -91,15 +166,30 @@ struct http_worker_state {
     : self(self_ptr),
       load(std::move(gauge)),
       counts(self_ptr->system()),
-      engine(options, capacity, self_ptr->wake_fd, counts) {}
+      engine(options, capacity, self_ptr->wake_fd, counts) {
+    self->start = [this](caf::mailbox_element& mail, compat::enqueue_context context) {
+      return start(mail, context);
+    };
+  }
+
+  http_worker_state(const http_worker_state&) = delete;
+  http_worker_state& operator=(const http_worker_state&) = delete;
+
+  ~http_worker_state() {
+    pass in{self->gate};
+    self->start = nullptr;
+  }
 
   wakeable::behavior_type make_behavior() {
     compat::on_exit(self, [this](caf::exit_msg& message) {
+      pass in{self->gate};
+      self->start = nullptr;
       engine.fail_all(make_failure(errc::shut_down, "the HTTP worker was told to exit"));
       self->quit(std::move(message.reason));
     });
     return {
         [this](fetch_atom, http_request& request, const call_context& context) {
+          pass in{self->gate};
           return fetch(std::move(request), context);
         },
         [this](stream_atom, http_request& request, const sink_actor& sink,
@@ -108,30 +198,52 @@ struct http_worker_state {
             count_down();
             return make_failure(errc::invalid_input, "a stream needs a valid sink");
           }
+          pass in{self->gate};
           return fetch(std::move(request), context, sender_to(sink, context.id));
         },
-        [this](cancel_atom, const call_id& id) { engine.cancel(id); },
-        [this](status_atom) { return http_status{engine.outstanding()}; },
+        [this](cancel_atom, const call_id& id) {
+          pass in{self->gate};
+          engine.cancel(id);
+        },
+        [this](status_atom) {
+          pass in{self->gate};
+          return http_status{engine.outstanding()};
+        },
         [this](turn_atom) { turn(); },
-        replies.on_reply(),
+        [this, take = replies.on_reply()](reply_atom what, uint64_t id, caf::message& reply) {
+          pass in{self->gate};
+          take(what, id, reply);
+        },
     };
   }
 
   caf::result<http_response> fetch(
       http_request request, const call_context& context, exchange_stream::sender send = nullptr) {
-    auto caller = self->make_response_promise<http_response>();
-    engine.submit(
-        std::move(request), context,
-        [this, caller](caf::expected<http_response> result) mutable {
-          count_down();
-          caller.deliver(std::move(result));
-        },
-        std::move(send));
-    if (!is_turning && !engine.is_idle()) {
-      is_turning = true;
-      self->post_turn();
-    }
-    return caller;
+    auto* mail = self->current_mailbox_element();
+    submit(std::move(request), context, *mail, std::move(send));
+    keep_turning();
+    return caf::delegated<http_response>{};
+  }
+
+  void submit(http_request request, const call_context& context, caf::mailbox_element& mail,
+      exchange_stream::sender send) {
+    auto is_stream = send != nullptr;
+    streams += is_stream ? 1U : 0U;
+    auto caller = std::make_shared<answer_to>(std::move(mail.sender), mail.mid.response_id());
+    auto done = [this, caller, is_stream](caf::expected<http_response> result) {
+      streams -= is_stream ? 1U : 0U;
+      count_down();
+      caller->deliver(
+          self->ctrl(), std::move(result), starter != nullptr ? *starter : self->context());
+    };
+    engine.submit(std::move(request), context, std::move(done), std::move(send));
+  }
+
+  void keep_turning() {
+    if (is_turning || engine.is_idle())
+      return;
+    is_turning = true;
+    self->post_turn();
   }
 
   exchange_stream::sender sender_to(const sink_actor& sink, const call_id& id) {
@@ -145,12 +257,32 @@ struct http_worker_state {
     };
   }
 
+  /// In the sender's thread, which has to leave alone what is CAF's of the actor: so not when pieces of
+  /// streams might have to be sent. With more calls under way, the worker's own thread is awake, or
+  /// about to be.
+  bool start(caf::mailbox_element& mail, compat::enqueue_context context) {
+    constexpr size_t few = 4;
+    if (load->load(std::memory_order_relaxed) > few || streams > 0)
+      return false;
+    caf::typed_message_view<fetch_atom, http_request, call_context> call{mail.payload};
+    starter = &context;
+    submit(std::move(caf::get<1>(call)), caf::get<2>(call), mail, nullptr);
+    engine.move_on();
+    starter = nullptr;
+    keep_turning();
+    if (engine.oversleeps())
+      self->end_wait();
+    return true;
+  }
+
   /// An idle worker does not turn: it sleeps in CAF like any actor, and goes when its last handle
   /// does. A turning one keeps itself alive by the message that it owes itself.
   void turn() {
-    engine.turn(may_wait);
+    pass in{self->gate};
+    auto was_idle = engine.is_idle();
+    runs(self, [this] { engine.turn(hooks); });
     self->wake_up();
-    is_turning = !engine.is_idle();
+    is_turning = !was_idle || !engine.is_idle();
     self->want_credit(engine.has_held_streams());
     if (is_turning)
       self->post_turn();
@@ -163,8 +295,18 @@ struct http_worker_state {
   http_metrics counts;
   reply_table replies{self, "the sink"};
   curl_engine engine;
-  std::function<bool()> may_wait = [this] { return self->try_sleep(); };
+  curl_engine::wait_hooks hooks{[this] {
+                                  auto sleeps = self->try_sleep();
+                                  if (sleeps)
+                                    self->gate.release();
+                                  return sleeps;
+                                },
+      [this] { self->gate.acquire(); }};
   bool is_turning = false;
+  size_t streams = 0;
+  /// Of the thread that starts a call, while it does.
+  const compat::enqueue_context* starter = nullptr;
+  caller_runs runs{self->system()};
 };
 
 } // namespace

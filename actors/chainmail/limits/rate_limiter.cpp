@@ -1,5 +1,6 @@
 // The rate limiter actor: callers are promises in the queues of their keys, and permits are numbers.
 #include <chainmail/caf/alarm.hpp>
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/deadline_heap.hpp>
 #include <chainmail/caf/metrics.hpp>
@@ -449,8 +450,8 @@ struct rate_limiter_state {
 rate_limiter_actor spawn_rate_limiter(caf::actor_system& system, rate_limiter_options options) {
   if (auto error = check(options))
     throw std::invalid_argument{sentence_of(error)};
-  return system.spawn<caf::stateful_actor<rate_limiter_state, rate_limiter_actor::impl>>(
-      std::move(options));
+  using actor_type = caf::stateful_actor<rate_limiter_state, rate_limiter_actor::impl>;
+  return system.spawn<light_actor<actor_type>>(std::move(options));
 }
 
 } // namespace chainmail

@@ -1,5 +1,6 @@
 // The guard actor: each call goes through cache, single flight, breaker, permit, attempt, hedge,
 // retry and fallback, in this order. This file has its beginning and end.
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/log.hpp>
 #include <chainmail/llm/guard_state.hpp>
@@ -256,7 +257,7 @@ llm_actor spawn_guarded(
       throw std::invalid_argument{"a guard needs a valid handle for each LLM"};
   if (auto error = check(options))
     throw std::invalid_argument{sentence_of(error)};
-  return system.spawn<logging_actor<guard_state::actor_type>>(
+  return system.spawn<light_actor<logging_actor<guard_state::actor_type>>>(
       std::move(targets), std::move(options));
 }
 

@@ -1,4 +1,5 @@
 // The client actor: encode, fetch, decode, in whichever wire format.
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/llm/token_counter.hpp>
 #include <chainmail/llm/token_estimate.hpp>
@@ -141,7 +142,7 @@ llm_actor spawn_provider_client(caf::actor_system& system, http_actor http,
     std::unique_ptr<wire_format> format, std::shared_ptr<token_counter> counter) {
   if (!http)
     throw std::invalid_argument{"an LLM client needs a valid HTTP actor"};
-  return system.spawn<provider_client_state::actor_type>(
+  return system.spawn<light_actor<provider_client_state::actor_type>>(
       std::move(http), std::move(format), std::move(counter));
 }
 
