@@ -84,6 +84,7 @@ void transfer::load(exchange& what) {
   unasked_encoding_ = false;
   is_streamed_ = false;
   head_ended_ = false;
+  headers_.clear();
   error_[0] = '\0';
   const auto& request = what.request;
   curl_easy_setopt(easy_, CURLOPT_URL, request.url.c_str());
@@ -147,7 +148,7 @@ caf::expected<http_response> transfer::unload(CURLcode result) {
   if (result == CURLE_OK) {
     http_response response;
     response.status = static_cast<int32_t>(status);
-    response.headers = read_headers();
+    response.headers = std::move(headers_);
     response.timings = read_timings();
     response.body = std::move(answer_);
     abandon();
@@ -188,6 +189,9 @@ size_t transfer::on_head(char* data, size_t size, size_t count, void* self) {
     t.is_streamed_ = t.current_->stream && status >= 200 && status < 300;
   } else if (line.starts_with("HTTP/")) {
     t.head_ended_ = false;
+    t.headers_.clear();
+  } else if (!t.head_ended_) {
+    t.read_header(line);
   }
   return line.size();
 }
@@ -232,18 +236,28 @@ bool transfer::is_encoded() const {
          std::string_view{found->value} != "identity";
 }
 
-std::vector<http_header> transfer::read_headers() const {
-  std::vector<http_header> result;
-  for (curl_header* h = nullptr;
-       (h = curl_easy_nextheader(easy_, CURLH_HEADER, -1, h)) != nullptr;) {
-    auto& added = result.emplace_back(http_header{h->name, h->value});
+/// Of a line of the head, or of the second line of a field. To ask libcurl for the fields afterwards
+/// compares each with each.
+void transfer::read_header(std::string_view line) {
+  auto trimmed = [](std::string_view text) {
+    constexpr std::string_view blanks = " \t\r\n";
+    auto first = std::min(text.find_first_not_of(blanks), text.size());
+    return text.substr(first, text.find_last_not_of(blanks) + 1 - first);
+  };
+  auto colon = line.find(':');
+  if (line.front() == ' ' || line.front() == '\t') {
+    if (!headers_.empty())
+      headers_.back().value.append(" ").append(trimmed(line));
+  } else if (colon != std::string_view::npos) {
+    if (headers_.empty())
+      headers_.reserve(16);
+    auto& added = headers_.emplace_back();
+    added.name = trimmed(line.substr(0, colon));
     for (auto& c : added.name)
       if (c >= 'A' && c <= 'Z')
         c = static_cast<char>(c - 'A' + 'a');
-    if (added.value == "\r") // libcurl 7.88's value of an empty field
-      added.value.clear();
+    added.value = trimmed(line.substr(colon + 1));
   }
-  return result;
 }
 
 http_timings transfer::read_timings() const {

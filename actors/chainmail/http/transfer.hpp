@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace chainmail {
@@ -118,7 +119,7 @@ private:
   size_t take_piece(std::string_view piece);
   [[nodiscard]] bool is_encoded() const;
   void chain_headers();
-  [[nodiscard]] std::vector<http_header> read_headers() const;
+  void read_header(std::string_view line);
   [[nodiscard]] http_timings read_timings() const;
 
   CURL* easy_;
@@ -135,6 +136,8 @@ private:
   bool is_streamed_ = false;
   /// The empty line after the header fields has come.
   bool head_ended_ = false;
+  /// Of the head that came last.
+  std::vector<http_header> headers_;
   std::string method_;
   /// The request's own header lines, and nodes for these and the secret ones. libcurl only reads
   /// the list, so the nodes point at strings that live elsewhere.

@@ -51,8 +51,7 @@ void flight_table::forget(const flight::waiter& who, const flight* in) {
     }
 }
 
-void flight_table::answer(
-    const flight& of, flight::waiter& who, const caf::expected<llm_result>& answer) {
+void flight_table::answer(const flight& of, flight::waiter& who, caf::expected<llm_result> answer) {
   forget(who, &of);
   if (!answer && of.stream) {
     auto why = with_text_so_far(answer.error(), of.stream->text_so_far());
@@ -61,7 +60,7 @@ void flight_table::answer(
     return;
   }
   on_answer_(of, who, answer ? nullptr : &answer.error());
-  who.caller.deliver(answer);
+  who.caller.deliver(std::move(answer));
 }
 
 std::vector<flight_ptr> flight_table::leave(const call_id& id, const caf::error& why) {
@@ -109,15 +108,18 @@ void flight_table::drop_late_waiters(const flight_ptr& from, time_point now) {
     wake(from, flight::late_waiter, next);
 }
 
-void flight_table::land(const flight_ptr& done, const caf::expected<llm_result>& result) {
+void flight_table::land(const flight_ptr& done, caf::expected<llm_result> result) {
   done->is_over = true;
   if (!done->key.empty())
     if (auto found = by_key_.find(done->key);
         found != by_key_.end() && found->second.lock() == done)
       by_key_.erase(found);
-  for (auto& who : done->waiters)
-    answer(*done, who, result);
-  done->waiters.clear();
+  auto& waiters = done->waiters;
+  for (size_t i = 0; i + 1 < waiters.size(); ++i)
+    answer(*done, waiters[i], result);
+  if (!waiters.empty())
+    answer(*done, waiters.back(), std::move(result));
+  waiters.clear();
 }
 
 std::vector<flight_ptr> flight_table::all() const {

@@ -7,6 +7,7 @@
 #include <chainmail/llm/policies/retry_policy.hpp>
 #include <chainmail/messages.hpp>
 
+#include <caf/expected.hpp>
 #include <caf/typed_response_promise.hpp>
 
 #include <array>
@@ -123,7 +124,7 @@ public:
   void drop_late_waiters(const flight_ptr& from, time_point now);
 
   /// Answers all who wait, and forgets the flight.
-  void land(const flight_ptr& done, const caf::expected<llm_result>& result);
+  void land(const flight_ptr& done, caf::expected<llm_result> result);
 
   [[nodiscard]] std::vector<flight_ptr> all() const;
   [[nodiscard]] size_t size() const { return by_id_.size(); }
@@ -155,7 +156,7 @@ private:
 
   static bool is_live(const timer& x);
   void forget(const flight::waiter& who, const flight* in);
-  void answer(const flight& of, flight::waiter& who, const caf::expected<llm_result>& answer);
+  void answer(const flight& of, flight::waiter& who, caf::expected<llm_result> answer);
 
   observer on_answer_;
 

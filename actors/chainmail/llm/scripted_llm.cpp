@@ -9,15 +9,20 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <sstream>
 
 namespace chainmail {
 
 namespace {
 
 int64_t words_in(const std::string& text) {
-  std::istringstream in{text};
-  return std::distance(std::istream_iterator<std::string>{in}, {});
+  int64_t words = 0;
+  auto in_word = false;
+  for (auto c : text) {
+    auto is_blank = c == ' ' || (c >= '\t' && c <= '\r');
+    words += !is_blank && !in_word ? 1 : 0;
+    in_word = !is_blank;
+  }
+  return words;
 }
 
 llm_result make_result(const llm_request& request, const scripted_reply& reply) {
