@@ -3,6 +3,7 @@
 
 #include "stack.hpp"
 
+#include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/reply_table.hpp>
 
 #include <atomic>
@@ -96,7 +97,9 @@ paced_figures run_at_pace(caf::actor_system& system, const chain_actor& chain, p
   auto run = std::make_shared<run_state>();
   run->chain = chain;
   caf::scoped_actor self{system};
-  auto caller = caf::actor_cast<caf::actor>(system.spawn<caller_state::actor_type>(run));
+  caller_runs runs{system};
+  auto caller =
+      caf::actor_cast<caf::actor>(system.spawn<light_actor<caller_state::actor_type>>(run));
   wake_precisely();
   plan.begin = pace::clock::now();
   run->plan = plan;
@@ -104,7 +107,7 @@ paced_figures run_at_pace(caf::actor_system& system, const chain_actor& chain, p
   for (uint64_t called = 0; called < plan.all_calls();) {
     auto now = pace::clock::now();
     if (auto due = plan.calls_due(now); due > called)
-      compat::anon_send(caller, call_atom_v, called = due);
+      runs(self.ptr(), [&] { compat::send(self.ptr(), caller, call_atom_v, called = due); });
     if (every_second && now >= next_second) {
       next_second += 1s;
       every_second();
