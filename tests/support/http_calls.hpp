@@ -44,7 +44,7 @@ inline constexpr auto slowness = 1;
 #endif
 
 /// "At once", on a machine that does other things as well.
-inline constexpr std::chrono::milliseconds promptly = 100ms * slowness;
+inline constexpr std::chrono::milliseconds promptly = 250ms * slowness;
 
 /// Looks every millisecond whether the condition holds, for so long.
 template <class Condition>
