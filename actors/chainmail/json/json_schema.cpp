@@ -412,8 +412,8 @@ json_schema::json_schema(std::shared_ptr<const compiled> what) : compiled_(std::
 
 caf::expected<json_schema> json_schema::parse(std::string_view text) {
   if (nesting_of(text) > deepest_json)
-    return make_failure(
-        errc::invalid_input, "the JSON schema nests deeper than " + std::to_string(deepest_json));
+    return make_failure(errc::invalid_input,
+        std::string{"the JSON schema nests deeper than "}.append(std::to_string(deepest_json)));
   rapidjson::Document document;
   document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(
       text.data(), text.size());

@@ -16,7 +16,7 @@ constexpr size_t longest_name = 120;
 constexpr size_t most_names = 8;
 
 std::string quoted(std::string_view name) {
-  return "'" + one_line(name, longest_name) + "'";
+  return std::string{"'"}.append(one_line(name, longest_name)).append("'");
 }
 
 unsigned types_of(const rapidjson::Value& x) {

@@ -132,7 +132,7 @@ std::optional<rapidjson::Document> parsed_object(std::string_view json) {
 namespace {
 
 std::string quoted(std::string_view text) {
-  return "'" + one_line(text, longest_excerpt) + "'";
+  return std::string{"'"}.append(one_line(text, longest_excerpt)).append("'");
 }
 
 caf::error invalid(std::string sentence) {
