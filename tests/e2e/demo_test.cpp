@@ -128,7 +128,8 @@ TEST_CASE_METHOD(fixture, "output that goes to no terminal has no escape sequenc
   CHECK_FALSE(contains(result.out, "\033"));
 }
 
-TEST_CASE_METHOD(fixture, "streams that go to no terminal are plain lines, with first-token times") {
+TEST_CASE_METHOD(
+    fixture, "streams that go to no terminal are plain lines, with first-token times") {
   auto result = demo({"--latency=20ms", "--token-rate=500"}, {"--stream", "--count=3"});
   INFO(result.said());
   CHECK(result.status == 0);
@@ -142,7 +143,8 @@ TEST_CASE_METHOD(fixture, "streams that go to no terminal are plain lines, with 
 TEST_CASE("on a terminal, each stream is a line that is written over as it grows") {
   simulator_process simulator{{"--latency=20ms", "--token-rate=100"}};
   auto shown = run_on_terminal("chainmail-demo", {"--stream", "--count=3", "--input=product=socks"},
-      {{"OPENAI_BASE_URL", simulator.base_url()}, {"TERM", "xterm"}, {"LC_ALL", "C.UTF-8"}}).out;
+      {{"OPENAI_BASE_URL", simulator.base_url()}, {"TERM", "xterm"}, {"LC_ALL", "C.UTF-8"}})
+                   .out;
   INFO(shown);
   CHECK(contains(shown, "\033[3A\r\033[K")); // back to the first of three lines
   CHECK(contains(shown, "✓"));

@@ -1,8 +1,8 @@
 // Reading OpenAI streams, one event after the other.
 #include <chainmail/errors.hpp>
 #include <chainmail/http/rate_limit_headers.hpp>
-#include <chainmail/llm/provider_reply.hpp>
 #include <chainmail/llm/openai_stream.hpp>
+#include <chainmail/llm/provider_reply.hpp>
 
 #include <charconv>
 #include <utility>
