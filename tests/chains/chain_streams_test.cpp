@@ -30,20 +30,20 @@ using fixture = chain_fixture;
 TEST_CASE_METHOD(fixture, "an LLM chain streams under the ID of its call", "[stream]") {
   auto done = stream(asks("name {n}"), {{"n", "one"}});
   CHECK(done.result == values{{"text", "re: name one"}});
-  CHECK(got->text(stream_context.id) == "re: name one");
-  CHECK(got->chunks.size() == 3);
+  CHECK(heard->text(stream_context.id) == "re: name one");
+  CHECK(heard->chunks.size() == 3);
 }
 
 TEST_CASE_METHOD(fixture, "a sequence streams its last chain only", "[stream]") {
   auto chain = spawn_sequential_chain(time.system, {asks("1 {a}", "b"), asks("2 {b}", "c")});
   auto done = stream(chain, {{"a", "x"}});
   CHECK(done.result == values{{"c", "re: 2 re: 1 x"}});
-  CHECK(got->text() == "re: 2 re: 1 x");
-  CHECK(got->text(stream_context.id) == got->text());
-  got->chunks.clear();
+  CHECK(heard->text() == "re: 2 re: 1 x");
+  CHECK(heard->text(stream_context.id) == heard->text());
+  heard->chunks.clear();
   auto simple = spawn_simple_sequential_chain(time.system, {asks("1 {a}"), chain});
   CHECK(stream(simple, {{"input", "y"}}).result == values{{"output", "re: 2 re: 1 re: 1 y"}});
-  CHECK(got->text(stream_context.id) == "re: 2 re: 1 re: 1 y");
+  CHECK(heard->text(stream_context.id) == "re: 2 re: 1 re: 1 y");
 }
 
 TEST_CASE_METHOD(fixture, "a router streams the route that it takes", "[stream]") {
@@ -51,8 +51,8 @@ TEST_CASE_METHOD(fixture, "a router streams the route that it takes", "[stream]"
   auto chain = spawn_router_chain(
       time.system, routes, [](const values&) { return caf::expected<std::string>{"b"}; });
   CHECK(stream(chain, {{"q", "x"}}).result == values{{"text", "re: b x"}});
-  CHECK(got->text(stream_context.id) == "re: b x");
-  got->chunks.clear();
+  CHECK(heard->text(stream_context.id) == "re: b x");
+  heard->chunks.clear();
   llm_router_options options;
   options.input_key = "q";
   auto by_model = spawn_llm_router_chain(time.system, llm, routes, options);
@@ -60,7 +60,7 @@ TEST_CASE_METHOD(fixture, "a router streams the route that it takes", "[stream]"
     return scripted_reply{prompt.ends_with("OUTPUT >>") ? "a" : "re: " + prompt};
   };
   CHECK(stream(by_model, {{"q", "x"}}).result == values{{"text", "re: a x"}});
-  CHECK(got->text() == "re: a x");
+  CHECK(heard->text() == "re: a x");
 }
 
 TEST_CASE_METHOD(fixture, "a conversation streams its response, and remembers it", "[stream]") {
@@ -68,7 +68,7 @@ TEST_CASE_METHOD(fixture, "a conversation streams its response, and remembers it
   auto chain = spawn_conversation_chain(time.system, llm, memory);
   reply = [](const std::string&) { return scripted_reply{" Hello you!"}; };
   CHECK(stream(chain, {{"input", "Hi"}}).result == values{{"response", "Hello you!"}});
-  CHECK(got->text(stream_context.id) == " Hello you!");
+  CHECK(heard->text(stream_context.id) == " Hello you!");
   stream(chain, {{"input", "Who?"}});
   CHECK(prompts.back().find("AI: Hello you!") != std::string::npos);
 }
@@ -125,18 +125,18 @@ TEST_CASE_METHOD(fixture, "a stream of several steps is cancelled wherever it is
   };
   auto running = start_stream(chain, {{"input", "x"}});
   time.advance(1s);
-  CHECK(got->text(stream_context.id) == "a b");
+  CHECK(heard->text(stream_context.id) == "a b");
   compat::anon_send(chain, cancel_atom_v, stream_context.id);
   time.settle();
   CHECK(running->error == errc::cancelled);
   time.advance(10s);
-  CHECK(got->text() == "a b");
+  CHECK(heard->text() == "a b");
 }
 
 TEST_CASE_METHOD(fixture, "a call without a sink asks for no stream", "[stream]") {
   auto chain = spawn_simple_sequential_chain(time.system, {asks("1 {a}"), asks("2 {a}")});
   CHECK(run(chain, {{"input", "x"}}).result);
-  CHECK(got->chunks.empty());
+  CHECK(heard->chunks.empty());
 }
 
 // -- gathers ------------------------------------------------------------------------------
@@ -152,10 +152,10 @@ TEST_CASE_METHOD(fixture, "a gather streams all of its calls to one sink", "[str
   REQUIRE(done->result);
   for (size_t i = 0; i < inputs.size(); ++i) {
     CHECK(done->result->at(i).ok());
-    CHECK(got->text(stream_context.id.child(i)) ==
+    CHECK(heard->text(stream_context.id.child(i)) ==
           std::get<std::string>(done->result->at(i).result.at("text")));
   }
-  CHECK(got->chunks.size() == 9);
+  CHECK(heard->chunks.size() == 9);
 }
 
 TEST_CASE_METHOD(

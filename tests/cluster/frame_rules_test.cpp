@@ -18,12 +18,12 @@ using caf::io::basp::message_type;
 
 namespace {
 
-caf::node_id node(uint32_t number) {
+caf::node_id numbered_node(uint32_t number) {
   return caf::make_node_id(number, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
 }
 
-const auto self = node(1);
-const auto peer = node(2);
+const auto self = numbered_node(1);
+const auto peer = numbered_node(2);
 
 template <class... Ts>
 caf::byte_buffer bytes(const Ts&... xs) {
@@ -178,8 +178,8 @@ TEST_CASE("a notice is of the node that sends it, and for this one", "[frame_rul
     return check_payload(frame, payload, state, self);
   };
   CHECK(check(bytes(peer, self)) == nullptr);
-  CHECK(check(bytes(node(3), self)) != nullptr);
-  CHECK(check(bytes(peer, node(3))) != nullptr);
+  CHECK(check(bytes(numbered_node(3), self)) != nullptr);
+  CHECK(check(bytes(peer, numbered_node(3))) != nullptr);
   CHECK(check(bytes(peer)) != nullptr);
   CHECK(check(bytes(peer, self, std::string(5'000, 'x'))) != nullptr);
 }

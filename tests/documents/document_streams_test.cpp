@@ -38,9 +38,9 @@ struct fixture : chain_fixture {
     auto done = stream(chain, inputs);
     REQUIRE(done.result);
     CHECK(text_of(done, output) == "re: " + prompts.back());
-    CHECK(got->text() == "re: " + prompts.back());
-    CHECK(got->text(stream_context.id) == got->text());
-    got->chunks.clear();
+    CHECK(heard->text() == "re: " + prompts.back());
+    CHECK(heard->text(stream_context.id) == heard->text());
+    heard->chunks.clear();
     prompts.clear();
   }
 };

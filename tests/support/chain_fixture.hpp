@@ -30,8 +30,8 @@ struct chain_fixture {
   });
 
   /// What streams gave, and under which ID.
-  std::shared_ptr<sink_log> got = std::make_shared<sink_log>();
-  recording_sink_actor sink = spawn_recording_sink(time.system, got);
+  std::shared_ptr<sink_log> heard = std::make_shared<sink_log>();
+  recording_sink_actor sink = spawn_recording_sink(time.system, heard);
   call_context stream_context = time.context();
 
   chain_fixture() = default;
