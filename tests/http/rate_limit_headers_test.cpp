@@ -12,7 +12,7 @@ using headers = std::vector<http_header>;
 std::optional<provider_limits> limits_in(headers of) {
   http_response response;
   response.headers = std::move(of);
-  return limits_in(response);
+  return rate_limits_in(response);
 }
 
 std::optional<caf::timespan> reset(std::string text) {

@@ -145,7 +145,7 @@ struct service_port_state {
   /// A node may name no sink but its own, and no call of which chunks could be another's.
   caf::error open_stream(
       uint64_t number, const caf::actor_control_block& holder, caf::message& content) {
-    if (content.empty() || !content.match_element<stream_atom>(0))
+    if (content.size() != 4 || !content.match_element<stream_atom>(0))
       return {};
     if (const auto* context = context_in(content); context == nullptr || !context->id)
       return make_failure(errc::invalid_input, "the stream of another node has no call ID");

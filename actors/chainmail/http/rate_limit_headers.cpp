@@ -164,7 +164,7 @@ void fill(std::optional<T>& gap, const std::optional<T>& with) {
 
 } // namespace
 
-std::optional<provider_limits> limits_in(const http_response& response) {
+std::optional<provider_limits> rate_limits_in(const http_response& response) {
   constexpr std::string_view usual = "x-ratelimit-";
   constexpr std::string_view draft = "ratelimit-";
   constexpr std::string_view anthropic = "anthropic-ratelimit-";

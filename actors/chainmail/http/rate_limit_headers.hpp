@@ -15,6 +15,6 @@ namespace chainmail {
 /// times, which count from the response's Date. Nothing when there
 /// is no such header. What cannot be read is as if absent, and so are negative numbers, counts of
 /// more than 10^12, and resets of more than a day: some servers send the time of day.
-std::optional<provider_limits> limits_in(const http_response& response);
+std::optional<provider_limits> rate_limits_in(const http_response& response);
 
 } // namespace chainmail

@@ -112,7 +112,7 @@ caf::expected<llm_result> decode(const anthropic_call& call, http_response& resp
     return error;
   auto result = reader{call, reply}.result();
   if (result)
-    result->limits = limits_in(response);
+    result->limits = rate_limits_in(response);
   return result;
 }
 

@@ -58,7 +58,7 @@ public:
   }
 
   caf::error finish(const http_response& head, llm_result& result) override {
-    result.limits = limits_in(head);
+    result.limits = rate_limits_in(head);
     auto& one = result.completions.front();
     for (auto& call : one.tool_calls)
       if (call.arguments.empty()) // of a tool without any

@@ -141,7 +141,7 @@ caf::expected<llm_result> decode(const openai_call& call, http_response& respons
     return error;
   auto result = reader{call, endpoint, reply}.result();
   if (result)
-    result->limits = limits_in(response);
+    result->limits = rate_limits_in(response);
   return result;
 }
 

@@ -101,7 +101,7 @@ public:
   caf::error finish(const http_response& head, llm_result& result) override {
     if (*call_.usage == usage_option::unknown && call_.without_usage)
       *call_.usage = usage_option::taken;
-    result.limits = limits_in(head);
+    result.limits = rate_limits_in(head);
     for (const auto& one : result.completions) {
       for (const auto& call : one.tool_calls)
         if (call.name.empty())
@@ -215,7 +215,7 @@ private:
     detail.http_status = 200;
     detail.endpoint = *call_.endpoint;
     if (head != nullptr)
-      detail.limits = limits_in(*head);
+      detail.limits = rate_limits_in(*head);
     return make_failure(code, std::move(sentence), std::move(detail));
   }
 

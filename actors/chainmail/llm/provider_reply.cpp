@@ -85,7 +85,7 @@ caf::error provider_reply::malformed(const std::string& what) const {
 
 caf::error provider_reply::failure(errc code, std::string sentence) const {
   return make_failure(
-      code, std::move(sentence), {response_.status, from_.endpoint, {}, limits_in(response_)});
+      code, std::move(sentence), {response_.status, from_.endpoint, {}, rate_limits_in(response_)});
 }
 
 /// Secrets go first: a cut might leave a part of one.
@@ -217,7 +217,7 @@ caf::error provider_reply::refused() const {
     sentence += ": " + said;
   return make_failure(code, sentence + advice,
       {status, from_.endpoint, retry_after(response_, std::chrono::system_clock::now()),
-          limits_in(response_)});
+          rate_limits_in(response_)});
 }
 
 } // namespace chainmail
