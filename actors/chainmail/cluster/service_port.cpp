@@ -145,7 +145,8 @@ struct service_port_state {
   /// A node may name no sink but its own, and no call of which chunks could be another's.
   caf::error open_stream(
       uint64_t number, const caf::actor_control_block& holder, caf::message& content) {
-    if (content.size() != 4 || !content.match_element<stream_atom>(0))
+    if (!content.match_elements<stream_atom, llm_request, sink_actor, call_context>() &&
+        !content.match_elements<stream_atom, values, sink_actor, call_context>())
       return {};
     if (const auto* context = context_in(content); context == nullptr || !context->id)
       return make_failure(errc::invalid_input, "the stream of another node has no call ID");
