@@ -172,14 +172,15 @@ private:
       else
         fail(*call, why);
     };
-    if (call->job->sink())
-      call->job->try_ask_by<llm_result>(call->due, llm_, on_result, on_error, stream_atom_v,
-          call->request,
-          system_.spawn<caf::stateful_actor<round_sink_state, sink_actor::impl>>(
-              call->job->sink(), call->job->context().id, call->has_spoken));
-    else
+    if (call->job->sink()) {
+      sink_actor round = system_.spawn<caf::stateful_actor<round_sink_state, sink_actor::impl>>(
+          call->job->sink(), call->job->context().id, call->has_spoken);
+      call->job->try_ask_by<llm_result>(
+          call->due, llm_, on_result, on_error, stream_atom_v, call->request, std::move(round));
+    } else {
       call->job->try_ask_by<llm_result>(
           call->due, llm_, on_result, on_error, generate_atom_v, call->request);
+    }
   }
 
   void on_reply(const call_ptr& call, llm_result& result) {

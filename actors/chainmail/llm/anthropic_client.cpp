@@ -20,7 +20,7 @@ std::vector<std::string> headers_of(const anthropic_options& options) {
   if (!options.key.empty())
     lines.push_back("x-api-key: " + options.key.reveal());
   for (const auto& [name, value] : options.extra_headers)
-    lines.push_back(name + ": " + value);
+    lines.emplace_back(name).append(": ").append(value);
   return lines;
 }
 

@@ -69,11 +69,11 @@ struct provider_client_state {
   using actor_type = hub_actor<streaming_client_actor, provider_client_state>;
 
   provider_client_state(actor_type* self_ptr, http_actor engine, std::unique_ptr<wire_format> words,
-      std::shared_ptr<token_counter> learner)
+      const std::shared_ptr<token_counter>& learner)
     : self(self_ptr),
       http(std::move(engine)),
       format(std::move(words)),
-      counter(learner ? std::move(learner) : token_counter::shared()) {}
+      counter(learner ? learner : token_counter::shared()) {}
 
   hub<streaming_client_actor>::behavior_type make_behavior() {
     return {
