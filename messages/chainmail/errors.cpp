@@ -12,7 +12,7 @@ namespace chainmail {
 
 namespace {
 
-constexpr std::array<std::string_view, 20> names = {"none", "invalid_input", "missing_input",
+constexpr std::array<std::string_view, 20> error_names = {"none", "invalid_input", "missing_input",
     "unexpected_input", "authentication", "not_found", "bad_request", "rate_limited",
     "server_error", "connection_failed", "timed_out", "cancelled", "overloaded",
     "response_too_large", "malformed_response", "content_filtered", "unsupported", "shut_down",
@@ -28,12 +28,12 @@ bool is_ours(const caf::error& what) {
 
 std::string to_string(errc x) {
   auto index = static_cast<size_t>(x);
-  return std::string{index < names.size() ? names[index] : "unknown"};
+  return std::string{index < error_names.size() ? error_names[index] : "unknown"};
 }
 
 bool parse(std::string_view text, errc& x) {
-  for (size_t i = 0; i < names.size(); ++i)
-    if (text == names[i]) {
+  for (size_t i = 0; i < error_names.size(); ++i)
+    if (text == error_names[i]) {
       x = static_cast<errc>(i);
       return true;
     }
@@ -41,7 +41,7 @@ bool parse(std::string_view text, errc& x) {
 }
 
 bool from_integer(uint8_t number, errc& x) {
-  if (number >= names.size())
+  if (number >= error_names.size())
     return false;
   x = static_cast<errc>(number);
   return true;
@@ -55,6 +55,10 @@ caf::error make_failure(errc code, std::string sentence) {
 
 caf::error make_failure(errc code, std::string sentence, error_detail detail) {
   return caf::make_error(code, std::move(sentence), std::move(detail));
+}
+
+caf::error invalid_input(std::string sentence) {
+  return make_failure(errc::invalid_input, std::move(sentence));
 }
 
 errc code_of(const caf::error& what) {

@@ -128,6 +128,9 @@ bool inspect(Inspector& f, error_detail& x) {
 caf::error make_failure(errc code, std::string sentence);
 caf::error make_failure(errc code, std::string sentence, error_detail detail);
 
+/// make_failure with errc::invalid_input.
+caf::error invalid_input(std::string sentence);
+
 /// The code, or errc::internal for an error that is not chainmail's.
 errc code_of(const caf::error& what);
 

@@ -7,18 +7,19 @@ namespace chainmail {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> names = {"answered", "rate_limited", "failed", "unused"};
+constexpr std::array<std::string_view, 4> outcome_names = {
+    "answered", "rate_limited", "failed", "unused"};
 
 } // namespace
 
 std::string to_string(permit_use x) {
   auto index = static_cast<size_t>(x);
-  return std::string{index < names.size() ? names[index] : "unknown"};
+  return std::string{index < outcome_names.size() ? outcome_names[index] : "unknown"};
 }
 
 bool parse(std::string_view text, permit_use& x) {
-  for (size_t i = 0; i < names.size(); ++i)
-    if (text == names[i]) {
+  for (size_t i = 0; i < outcome_names.size(); ++i)
+    if (text == outcome_names[i]) {
       x = static_cast<permit_use>(i);
       return true;
     }
@@ -26,7 +27,7 @@ bool parse(std::string_view text, permit_use& x) {
 }
 
 bool from_integer(uint8_t number, permit_use& x) {
-  if (number >= names.size())
+  if (number >= outcome_names.size())
     return false;
   x = static_cast<permit_use>(number);
   return true;

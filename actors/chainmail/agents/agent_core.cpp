@@ -54,7 +54,7 @@ struct agent_call {
   [[nodiscard]] size_t first_step() const { return steps.size() - turn.calls.size(); }
 };
 
-using call_ptr = std::shared_ptr<agent_call>;
+using agent_call_ptr = std::shared_ptr<agent_call>;
 
 std::string in_seconds(caf::timespan time) {
   auto text = std::to_string(std::chrono::duration<double>(time).count());
@@ -159,7 +159,7 @@ private:
 
   // -- the model ------------------------------------------------------------------------
 
-  void ask_model(const call_ptr& call) {
+  void ask_model(const agent_call_ptr& call) {
     if (auto hit = limit_hit(*call); hit != limit::none)
       return stop(*call, hit);
     if (call->due.has_passed(call->job->now()))
@@ -183,7 +183,7 @@ private:
     }
   }
 
-  void on_reply(const call_ptr& call, llm_result& result) {
+  void on_reply(const agent_call_ptr& call, llm_result& result) {
     if (result.completions.empty())
       return fail(
           *call, make_failure(errc::malformed_response, "the LLM answered without a completion"));
@@ -212,7 +212,7 @@ private:
 
   // -- tools ----------------------------------------------------------------------------
 
-  void call_tools(const call_ptr& call) {
+  void call_tools(const agent_call_ptr& call) {
     auto& calls = call->turn.calls;
     name_calls(calls, call->rounds);
     auto first = call->steps.size();
@@ -243,7 +243,7 @@ private:
     }
   }
 
-  void call_tool(const call_ptr& call, size_t index) {
+  void call_tool(const agent_call_ptr& call, size_t index) {
     auto& step = call->steps[index];
     step.started = call->elapsed();
     tell(*call, started_atom_v, step.action);
@@ -284,7 +284,7 @@ private:
         call_atom_v, arguments);
   }
 
-  void end_step(const call_ptr& call, size_t index, std::string observation, bool failed) {
+  void end_step(const agent_call_ptr& call, size_t index, std::string observation, bool failed) {
     auto& step = call->steps[index];
     step.observation = bounded_observation(std::move(observation), options_.max_observation);
     step.failed = failed;
@@ -295,7 +295,7 @@ private:
       end_round(call);
   }
 
-  void end_round(const call_ptr& call) {
+  void end_round(const agent_call_ptr& call) {
     std::vector<std::string> observations;
     for (auto i = call->first_step(); i < call->steps.size(); ++i)
       observations.push_back(call->steps[i].observation);

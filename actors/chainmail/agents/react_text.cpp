@@ -14,7 +14,7 @@ namespace {
 
 using std::string_view;
 
-constexpr string_view fence = "```";
+constexpr string_view code_fence = "```";
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -114,7 +114,8 @@ public:
 private:
   static size_t fences_in(string_view line) {
     size_t count = 0;
-    for (auto at = line.find(fence); at != string_view::npos; at = line.find(fence, at + 3))
+    for (auto at = line.find(code_fence); at != string_view::npos;
+         at = line.find(code_fence, at + 3))
       ++count;
     return count;
   }

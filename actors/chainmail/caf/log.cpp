@@ -20,7 +20,7 @@ namespace {
 
 const auto component = compat::view("chainmail");
 
-void write(caf::logger& log, unsigned level, std::string line) {
+void write_line(caf::logger& log, unsigned level, std::string line) {
 #if CAF_MAJOR_VERSION >= 1
   log.legacy_api_log(level, component, std::move(line));
 #else
@@ -66,7 +66,7 @@ void log_failure(caf::actor_system& system, std::string_view actor, const call_i
   line += to_string(code);
   line += duration;
   line += one_line(sentence_of(why));
-  write(log, level, std::move(line));
+  write_line(log, level, std::move(line));
 }
 
 bool is_logged(const caf::strong_actor_ptr& from, const caf::error& why) {

@@ -24,7 +24,7 @@ struct conversation_call {
   conversation_turn turn;
 };
 
-using call_ptr = std::shared_ptr<conversation_call>;
+using conversation_call_ptr = std::shared_ptr<conversation_call>;
 
 class conversation_state : public chain_state {
 public:
@@ -48,7 +48,7 @@ public:
   [[nodiscard]] bool streams() const override { return true; }
 
 private:
-  void reply(const call_ptr& call, const conversation& history) {
+  void reply(const conversation_call_ptr& call, const conversation& history) {
     values inputs{{"input", call->turn.human}};
     if (options_.prompt.is_chat())
       inputs.emplace("history", as_messages(history));
@@ -72,7 +72,7 @@ private:
         std::move(request));
   }
 
-  void remember(const call_ptr& call) {
+  void remember(const conversation_call_ptr& call) {
     call->job->ask<void>(
         memory_,
         [call] {

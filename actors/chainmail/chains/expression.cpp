@@ -20,7 +20,7 @@ namespace chainmail {
 namespace {
 
 constexpr size_t longest_expression = 1000;
-constexpr size_t longest_quote = 40;
+constexpr size_t longest_expression_quote = 40;
 
 // -- computing ----------------------------------------------------------------------
 
@@ -125,10 +125,6 @@ private:
 
 // -- failures -----------------------------------------------------------------------
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 /// Widens the piece until its parentheses are in pairs: numbers do not know those around them.
 std::string_view balanced(std::string_view text, size_t begin, size_t end) {
   auto depth = 0;
@@ -156,7 +152,7 @@ caf::error to_error(const expression_failure& failure, std::string_view text) {
       static_cast<size_t>(std::count_if(before.begin(), before.end(), is_continuation));
   return make_failure(errc::invalid_input, "the expression " + failure.what + " at character " +
                                                std::to_string(character) + ": '" +
-                                               one_line(piece, longest_quote) + "'");
+                                               one_line(piece, longest_expression_quote) + "'");
 }
 
 } // namespace
@@ -165,7 +161,7 @@ caf::expected<double> evaluate_expression(std::string_view text) {
   if (text.size() > longest_expression)
     return to_error({"has " + std::to_string(text.size()) + " bytes, more than the " +
                             std::to_string(longest_expression) + " that are read,",
-                        0, longest_quote},
+                        0, longest_expression_quote},
         text.substr(0, longest_expression));
   try {
     return engine::of_this_thread().compute(rewrite_expression(text));

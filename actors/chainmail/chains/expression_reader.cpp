@@ -19,10 +19,6 @@ bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 struct spelling {
   std::string_view written;
   std::string_view rewritten;
@@ -360,6 +356,10 @@ private:
 };
 
 } // namespace
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 rewritten_expression rewrite_expression(std::string_view text) {
   return expression_reader{text}.rewrite();

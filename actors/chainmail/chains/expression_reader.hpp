@@ -34,6 +34,9 @@ struct expression_failure {
   size_t end;
 };
 
+/// Whether it says nothing where it stands between two parts of an expression.
+bool is_blank(char c);
+
 /// Lets pass what muParser is sure to take, and nothing else. Time and memory are proportional to
 /// the text.
 /// @throws expression_failure

@@ -15,9 +15,9 @@ namespace chainmail {
 namespace {
 
 constexpr std::string_view answer_prefix = "Answer:";
-constexpr std::string_view fence = "```";
+constexpr std::string_view block_fence = "```";
 constexpr std::string_view blanks = " \t\r\n";
-constexpr size_t longest_quote = 60;
+constexpr size_t longest_reply_quote = 60;
 
 /// Words that name the language of a block even on the line of the expression.
 constexpr std::array<std::string_view, 7> languages = {
@@ -37,12 +37,12 @@ std::string_view without_language(std::string_view block) {
 
 /// What the first fenced block holds.
 std::optional<std::string_view> find_block(std::string_view reply) {
-  auto begin = reply.find(fence);
+  auto begin = reply.find(block_fence);
   if (begin == std::string_view::npos)
     return std::nullopt;
   auto block = reply.substr(begin);
   block.remove_prefix(std::min(block.find_first_not_of('`'), block.size()));
-  return trimmed(without_language(block.substr(0, block.find(fence))));
+  return trimmed(without_language(block.substr(0, block.find(block_fence))));
 }
 
 caf::error malformed(std::string sentence) {
@@ -69,7 +69,7 @@ caf::expected<std::string> read_math_reply(std::string_view reply) {
   }
   if (auto found = text.rfind(answer_prefix); found != std::string_view::npos)
     return pass_on(text.substr(found));
-  return malformed("unknown format from LLM: '" + one_line(text, longest_quote) +
+  return malformed("unknown format from LLM: '" + one_line(text, longest_reply_quote) +
                    "' has neither a fenced block nor \"Answer:\"");
 }
 

@@ -17,7 +17,7 @@ namespace {
 constexpr auto no_route = "DEFAULT";
 
 /// Of what a model said, in an error: code points.
-constexpr size_t longest_quote = 100;
+constexpr size_t longest_route_quote = 100;
 
 /// Where calls can go, wired.
 class destinations {
@@ -48,7 +48,7 @@ public:
     auto found = routes_.find(key);
     if (found == routes_.end() && fallback_.empty())
       return job->fail(make_failure(unknown,
-          "the router has no route '" + one_line(key, longest_quote) + "' and no fallback"));
+          "the router has no route '" + one_line(key, longest_route_quote) + "' and no fallback"));
     const auto& chosen = found != routes_.end() ? found->second : fallback_.front();
     job->ask_last(
         chosen.chain,

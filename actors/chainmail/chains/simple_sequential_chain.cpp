@@ -9,7 +9,7 @@ namespace chainmail {
 
 namespace {
 
-struct stage {
+struct simple_stage {
   chain_actor chain;
   chain_description wiring;
   /// "chain 2 of the sequence"
@@ -18,7 +18,7 @@ struct stage {
 
 class simple_sequential_state : public chain_state {
 public:
-  explicit simple_sequential_state(std::vector<stage> stages) : stages_(std::move(stages)) {}
+  explicit simple_sequential_state(std::vector<simple_stage> stages) : stages_(std::move(stages)) {}
 
   void run(const job_ptr& job) override { step(job, 0, std::move(job->inputs["input"])); }
 
@@ -44,7 +44,7 @@ private:
       job->ask<values>(stages_[index].chain, go_on, call_atom_v, std::move(inputs));
   }
 
-  std::vector<stage> stages_;
+  std::vector<simple_stage> stages_;
 };
 
 } // namespace
@@ -53,7 +53,7 @@ chain_actor spawn_simple_sequential_chain(
     caf::actor_system& system, std::vector<chain_actor> chains) {
   if (chains.empty())
     throw std::invalid_argument{"a simple sequential chain needs at least one chain"};
-  std::vector<stage> stages;
+  std::vector<simple_stage> stages;
   for (auto& chain : chains) {
     auto name = "chain " + std::to_string(stages.size() + 1) + " of the sequence";
     auto wiring = describe(system, chain, name);

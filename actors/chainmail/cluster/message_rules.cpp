@@ -19,11 +19,11 @@ namespace chainmail {
 namespace {
 
 /// Over any context window; under largest_frame, with room for what stands around it.
-constexpr size_t most_text = size_t{6} << 20U;
-constexpr size_t longest_name = 1'000;
+constexpr size_t most_said_text = size_t{6} << 20U;
+constexpr size_t longest_said_name = 1'000;
 constexpr size_t most_entries = 10'000;
-constexpr uint32_t most_permits = 100'000;
-constexpr int64_t most_tokens = int64_t{1} << 40;
+constexpr uint32_t most_said_permits = 100'000;
+constexpr int64_t most_said_tokens = int64_t{1} << 40;
 constexpr uint32_t most_documents = 10'000;
 constexpr size_t most_tools = 200;
 /// Completions of one call.
@@ -34,20 +34,20 @@ class rules {
 public:
   caf::error take_error() { return std::move(error_); }
 
-  [[nodiscard]] bool is_too_much() const { return bytes_ > most_text; }
+  [[nodiscard]] bool is_too_much() const { return bytes_ > most_said_text; }
 
   // -- the parts ------------------------------------------------------------------------
 
   void text(const char* field, std::string_view what) {
     bytes_ += what.size();
-    if (bytes_ > most_text)
+    if (bytes_ > most_said_text)
       refuse(field, "is more text than the 6 MiB that a message may have: send it in parts");
     else if (!is_utf8(what))
       refuse(field, "is not UTF-8");
   }
 
   void name(const char* field, std::string_view what) {
-    if (what.size() > longest_name)
+    if (what.size() > longest_said_name)
       refuse(field, "has more than 1000 bytes");
     text(field, what);
   }
@@ -203,27 +203,27 @@ public:
 
   void check(const demand& x) {
     name("the key", x.key);
-    range("the tokens", x.tokens, int64_t{0}, most_tokens);
+    range("the tokens", x.tokens, int64_t{0}, most_said_tokens);
   }
 
   void check(const lease_demand& x) {
     name("the key", x.key);
-    range("the permits", x.permits, uint32_t{0}, most_permits);
-    range("the tokens", x.tokens, int64_t{0}, most_tokens);
+    range("the permits", x.permits, uint32_t{0}, most_said_permits);
+    range("the tokens", x.tokens, int64_t{0}, most_said_tokens);
     time("the age", x.age);
   }
 
   void check(const permit_report& x) {
-    range("the tokens used", x.tokens, int64_t{-1}, most_tokens);
+    range("the tokens used", x.tokens, int64_t{-1}, most_said_tokens);
     time("retry_after", x.retry_after);
     check(x.limits);
   }
 
   void check(const lease_report& x) {
     for (auto count : {x.answered, x.rate_limited, x.failed, x.unused})
-      range("a count of permits", count, uint32_t{0}, most_permits);
-    range("the tokens reserved", x.tokens_reserved, int64_t{0}, most_tokens);
-    range("the tokens used", x.tokens_used, int64_t{0}, most_tokens);
+      range("a count of permits", count, uint32_t{0}, most_said_permits);
+    range("the tokens reserved", x.tokens_reserved, int64_t{0}, most_said_tokens);
+    range("the tokens used", x.tokens_used, int64_t{0}, most_said_tokens);
     time("retry_after", x.retry_after);
     check(x.limits);
   }
@@ -233,7 +233,7 @@ public:
       return;
     for (const auto* limit :
         {&x->request_limit, &x->requests_left, &x->token_limit, &x->tokens_left})
-      range("a limit", *limit, int64_t{0}, most_tokens);
+      range("a limit", *limit, int64_t{0}, most_said_tokens);
     time("a reset", x->requests_reset);
     time("a reset", x->tokens_reset);
   }
@@ -263,7 +263,7 @@ public:
 
   void check(const token_usage& x) {
     for (auto count : {x.prompt_tokens, x.completion_tokens, x.total_tokens})
-      range("a count of tokens", count, int64_t{0}, most_tokens);
+      range("a count of tokens", count, int64_t{0}, most_said_tokens);
   }
 
   void check(const chain_description& x) {
@@ -297,16 +297,16 @@ public:
   void check(const permit&) {}
 
   void check(const lease& x) {
-    range("the permits", x.permits, uint32_t{0}, most_permits);
-    range("the tokens", x.tokens, int64_t{0}, most_tokens);
+    range("the permits", x.permits, uint32_t{0}, most_said_permits);
+    range("the tokens", x.tokens, int64_t{0}, most_said_tokens);
     time("the time of a lease", x.valid_for);
     check(x.share);
   }
 
   void check(const limiter_share& x) {
     name("the key of a share", x.key);
-    range("the requests of a share", x.requests_per_minute, int64_t{0}, most_tokens);
-    range("the tokens of a share", x.tokens_per_minute, int64_t{0}, most_tokens);
+    range("the requests of a share", x.requests_per_minute, int64_t{0}, most_said_tokens);
+    range("the tokens of a share", x.tokens_per_minute, int64_t{0}, most_said_tokens);
     time("the time of a share", x.after);
   }
 

@@ -30,7 +30,7 @@ constexpr size_t most_proxies = 10'000;
 thread_local caf::node_id* last_hop = nullptr;
 
 /// Larger payloads are read in pieces of that size: each is a sign of life.
-constexpr uint32_t piece = 256 << 10;
+constexpr uint32_t piece_size = 256 << 10;
 
 class node_broker : public basp_broker {
 public:
@@ -174,7 +174,7 @@ private:
       flush(data.handle);
     }
     if (next != theirs.cstate || is_payload) {
-      auto size = next == basp::await_payload ? std::min(theirs.hdr.payload_len, piece)
+      auto size = next == basp::await_payload ? std::min(theirs.hdr.payload_len, piece_size)
                                               : uint32_t{basp::header_size};
       configure_read(data.handle, receive_policy::exactly(size));
       theirs.cstate = next;
@@ -200,12 +200,12 @@ private:
 
   /// Collects the pieces of a payload; when it is whole, it is in `data`.
   bool is_whole(new_data_msg& data, const basp::header& header, connection& ours) {
-    if (header.payload_len <= piece)
+    if (header.payload_len <= piece_size)
       return true;
     ours.parts.insert(ours.parts.end(), data.buf.begin(), data.buf.end());
     auto left = header.payload_len - static_cast<uint32_t>(ours.parts.size());
     if (left > 0) {
-      configure_read(data.handle, receive_policy::exactly(std::min(left, piece)));
+      configure_read(data.handle, receive_policy::exactly(std::min(left, piece_size)));
       return false;
     }
     data.buf = std::exchange(ours.parts, {});

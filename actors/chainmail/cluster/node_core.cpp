@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 constexpr size_t most_services = 1'000;
 constexpr size_t most_chains = 1'000;
 constexpr size_t most_peers = 1'000;
-constexpr size_t longest_name = 200;
+constexpr size_t longest_node_name = 200;
 constexpr uint32_t most_capacity = 1'000'000;
 
 /// Of attempts to join: first, and at most.
@@ -32,7 +32,7 @@ constexpr milliseconds longest_wait{2'000};
 constexpr std::chrono::seconds patience_with_nodes{3};
 
 bool is_name(const std::string& text) {
-  return !text.empty() && text.size() <= longest_name && is_utf8(text);
+  return !text.empty() && text.size() <= longest_node_name && is_utf8(text);
 }
 
 const std::string mark = "chainmail node";
@@ -75,7 +75,7 @@ caf::error check_service(const service& what) {
     return {};
   return make_failure(errc::invalid_input,
       "the service '" + one_line(what.name, 40) + "' must have a name and a kind of 1 to " +
-          std::to_string(longest_name) + " bytes of UTF-8, and a capacity of at most " +
+          std::to_string(longest_node_name) + " bytes of UTF-8, and a capacity of at most " +
           std::to_string(most_capacity) + "; its capacity is " + std::to_string(what.capacity));
 }
 
@@ -214,7 +214,7 @@ caf::error node_core::check_hello(
                                "the other node"));
   if (!is_name(theirs.name))
     return make_failure(errc::invalid_input,
-        "a node's name must be UTF-8 of 1 to " + std::to_string(longest_name) + " bytes");
+        "a node's name must be UTF-8 of 1 to " + std::to_string(longest_node_name) + " bytes");
   return check_services(theirs.services, from);
 }
 

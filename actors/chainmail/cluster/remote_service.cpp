@@ -53,7 +53,7 @@ bool is_refusal(const caf::error& x) {
 }
 
 /// The answers of CAF when the actor, or the way to it, was gone before the request came.
-bool is_loss(const caf::error& x) {
+bool never_arrived(const caf::error& x) {
   return x.category() == caf::type_id_v<caf::exit_reason> ||
          x == caf::sec::no_route_to_receiving_node || x == caf::sec::broken_promise;
 }
@@ -364,7 +364,7 @@ struct remote_service_state {
       return; // an answer from a node that was not asked
     if (reply.match_elements<caf::error>()) {
       const auto& error = reply.get_as<caf::error>(0);
-      if (is_loss(error)) {
+      if (never_arrived(error)) {
         rest(at->second, rest_of_a_failed_service);
         lose(number, at->second.node);
         dispatch();

@@ -13,7 +13,7 @@ namespace chainmail {
 namespace {
 
 /// No answer with more text could cross the border.
-constexpr size_t most_text = size_t{6} << 20U;
+constexpr size_t most_relayed_text = size_t{6} << 20U;
 
 constexpr size_t place_of_sink = 2;
 constexpr size_t place_of_context = 3;
@@ -62,7 +62,7 @@ caf::result<void> stream_relay::pass(uint64_t call, uint32_t index, std::string 
     return make_failure(errc::overloaded, "the chunk was sent without credit");
   if (auto error = check_chunk(index, text))
     return error;
-  if (to.text.size() + text.size() > most_text)
+  if (to.text.size() + text.size() > most_relayed_text)
     return make_failure(errc::response_too_large, "the stream has more than 6 MiB of text");
   if (to.unanswered.empty())
     to.alive = self_->clock().now();

@@ -48,7 +48,7 @@ struct chat_call {
   values outputs;
 };
 
-using call_ptr = std::shared_ptr<chat_call>;
+using chat_call_ptr = std::shared_ptr<chat_call>;
 
 class chat_vector_db_state : public chain_state {
 public:
@@ -91,7 +91,7 @@ public:
   [[nodiscard]] bool streams() const override { return may_stream(options_.documents_chain); }
 
 private:
-  void condense(const call_ptr& call, const conversation& history) {
+  void condense(const chat_call_ptr& call, const conversation& history) {
     auto text = show_conversation(history);
     auto is_first = text.empty();
     call->inputs.insert_or_assign(chat_history, std::move(text));
@@ -110,7 +110,7 @@ private:
         call_atom_v, call->inputs);
   }
 
-  void retrieve(const call_ptr& call, std::string standalone) {
+  void retrieve(const chat_call_ptr& call, std::string standalone) {
     retrieval_query wanted{standalone, options_.k, {}};
     call->inputs.insert_or_assign("question", std::move(standalone));
     call->job->ask<std::vector<scored_document>>(
@@ -118,7 +118,7 @@ private:
         retrieve_atom_v, std::move(wanted));
   }
 
-  void answer(const call_ptr& call, std::vector<scored_document>& found) {
+  void answer(const chat_call_ptr& call, std::vector<scored_document>& found) {
     if (options_.max_tokens_limit > 0)
       cut_documents(found, options_.max_tokens_limit, options_.count_tokens);
     std::vector<document> documents;
@@ -148,7 +148,7 @@ private:
         std::move(call->inputs));
   }
 
-  void remember(const call_ptr& call, std::string text) {
+  void remember(const chat_call_ptr& call, std::string text) {
     if (!options_.memory)
       return finish(*call, std::move(text));
     conversation_turn turn{std::move(call->question), text};

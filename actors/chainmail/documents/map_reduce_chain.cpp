@@ -96,7 +96,7 @@ struct map_reduce_call {
   std::vector<std::string> steps;
 };
 
-using call_ptr = std::shared_ptr<map_reduce_call>;
+using map_reduce_call_ptr = std::shared_ptr<map_reduce_call>;
 
 class map_reduce_state : public chain_state {
 public:
@@ -142,7 +142,7 @@ public:
   [[nodiscard]] bool streams() const override { return may_stream(combine_.chain); }
 
 private:
-  void reduce(const call_ptr& call) {
+  void reduce(const map_reduce_call_ptr& call) {
     std::vector<size_t> lengths;
     for (const auto& part : call->documents)
       lengths.push_back(options_.count_tokens(part.content));
@@ -154,7 +154,7 @@ private:
     collapse(call, *groups);
   }
 
-  void collapse(const call_ptr& call, const std::vector<size_t>& groups) {
+  void collapse(const map_reduce_call_ptr& call, const std::vector<size_t>& groups) {
     auto collapsed = std::make_shared<std::vector<document>>(groups.size());
     auto members = std::make_shared<std::vector<std::vector<document>>>();
     auto* next = call->documents.data();
@@ -179,7 +179,7 @@ private:
         ->pump();
   }
 
-  void combine(const call_ptr& call) {
+  void combine(const map_reduce_call_ptr& call) {
     combine_.ask_last(call->job, std::move(call->inputs), std::move(call->documents),
         [this, call](std::string& text) {
           values outputs;

@@ -24,28 +24,24 @@ size_t most_connections() {
   return limit > 2 * reserved_files ? limit - reserved_files : limit / 2;
 }
 
-caf::error invalid(std::string sentence) {
-  return make_failure(errc::invalid_input, std::move(sentence));
-}
-
 } // namespace
 
 caf::error check(const http_options& options) {
   if (options.workers > 64)
-    return invalid("http_options::workers must be at most 64");
+    return invalid_input("http_options::workers must be at most 64");
   if (options.max_in_flight > most_connections())
-    return invalid("http_options::max_in_flight is " + std::to_string(options.max_in_flight) +
-                   ", but the limit on open files (" + std::to_string(open_file_limit()) +
-                   ") leaves " + std::to_string(most_connections()) +
-                   " connections; raise it with ulimit -n, or ask for less");
+    return invalid_input("http_options::max_in_flight is " + std::to_string(options.max_in_flight) +
+                         ", but the limit on open files (" + std::to_string(open_file_limit()) +
+                         ") leaves " + std::to_string(most_connections()) +
+                         " connections; raise it with ulimit -n, or ask for less");
   if (options.max_in_flight != 0 && options.max_in_flight < options.workers)
-    return invalid("http_options::max_in_flight must be at least the number of workers");
+    return invalid_input("http_options::max_in_flight must be at least the number of workers");
   if (options.connect_timeout.count() <= 0 || options.max_call_time.count() <= 0)
-    return invalid("the times of http_options must be positive");
+    return invalid_input("the times of http_options must be positive");
   if (options.max_response_bytes == 0)
-    return invalid("http_options::max_response_bytes must be at least 1");
+    return invalid_input("http_options::max_response_bytes must be at least 1");
   if (!options.ca_file.empty() && access(options.ca_file.c_str(), R_OK) != 0)
-    return invalid("http_options::ca_file " + options.ca_file + " cannot be read");
+    return invalid_input("http_options::ca_file " + options.ca_file + " cannot be read");
   return {};
 }
 

@@ -18,7 +18,7 @@ constexpr size_t most_nodes = 10'000;
 /// Schemas that one value must fit at once, by reference or as alternatives of alternatives.
 constexpr size_t deepest_in_place = 64;
 /// Of a place or a value of the schema in a sentence, in code points.
-constexpr size_t longest_excerpt = 100;
+constexpr size_t longest_schema_excerpt = 100;
 
 /// Keywords that take something for wrong, and that nothing here looks at.
 constexpr std::array<std::string_view, 12> unchecked = {"if", "then", "else", "contains",
@@ -96,7 +96,8 @@ private:
 
   void fail(const std::string& place, const std::string& what) {
     if (problem_.empty())
-      problem_ = "the JSON schema is wrong: #" + one_line(place, longest_excerpt) + " " + what;
+      problem_ =
+          "the JSON schema is wrong: #" + one_line(place, longest_schema_excerpt) + " " + what;
   }
 
   [[nodiscard]] static std::string below(std::string place, std::string_view key) {
@@ -234,7 +235,7 @@ private:
 
   void allow(schema_node& node, const value& json) {
     append_canonical(node.allowed.emplace_back(), json);
-    if (node.allowed_shown.size() < 2 * longest_excerpt)
+    if (node.allowed_shown.size() < 2 * longest_schema_excerpt)
       node.allowed_shown += (node.allowed_shown.empty() ? "" : ", ") + shown(json);
     else if (!node.allowed_shown.ends_with("..."))
       node.allowed_shown += ", ...";
@@ -281,8 +282,8 @@ private:
     auto result =
         std::make_unique<RE2>(re2::StringPiece{text.data(), text.size()}, pattern_options());
     if (!result->ok())
-      fail(place,
-          "holds a pattern that RE2 does not take: " + one_line(result->error(), longest_excerpt));
+      fail(place, "holds a pattern that RE2 does not take: " +
+                      one_line(result->error(), longest_schema_excerpt));
     return result;
   }
 

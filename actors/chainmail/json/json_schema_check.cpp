@@ -11,12 +11,12 @@ namespace chainmail {
 namespace {
 
 /// Of a pointer or a name in a sentence, in code points.
-constexpr size_t longest_name = 120;
+constexpr size_t longest_json_name = 120;
 /// Names that a sentence lists.
 constexpr size_t most_names = 8;
 
-std::string quoted(std::string_view name) {
-  return std::string{"'"}.append(one_line(name, longest_name)).append("'");
+std::string quoted_name(std::string_view name) {
+  return std::string{"'"}.append(one_line(name, longest_json_name)).append("'");
 }
 
 unsigned types_of(const rapidjson::Value& x) {
@@ -81,7 +81,7 @@ private:
   // -- saying what is wrong ---------------------------------------------------------------
 
   [[nodiscard]] std::string subject() const {
-    return pointer_.empty() ? "the document" : one_line(pointer_, longest_name);
+    return pointer_.empty() ? "the document" : one_line(pointer_, longest_json_name);
   }
 
   [[nodiscard]] json_violation wrong(const char* keyword, const std::string& what) const {
@@ -180,8 +180,8 @@ private:
               "minLength", schema.max_length, "maxLength"))
         return found;
     if (schema.pattern && !matches(*schema.pattern, text))
-      return wrong("pattern",
-          "does not match the pattern " + quoted(schema.pattern->pattern()) + " of the schema");
+      return wrong("pattern", "does not match the pattern " +
+                                  quoted_name(schema.pattern->pattern()) + " of the schema");
     return std::nullopt;
   }
 
@@ -228,7 +228,7 @@ private:
       return found;
     for (const auto& name : schema.required)
       if (!has_member(x, name))
-        return wrong("required", "lacks " + quoted(name) + ", which the schema requires");
+        return wrong("required", "lacks " + quoted_name(name) + ", which the schema requires");
     for (auto i = x.MemberBegin(); i != x.MemberEnd(); ++i)
       if (auto found = property(schema, text_of(i->name), i->name, i->value))
         return found;
@@ -265,7 +265,7 @@ private:
     if (!nodes_[*schema.additional_properties].is_never)
       return part(name, *schema.additional_properties, x);
     auto result = wrong("additionalProperties",
-        "has " + quoted(name) + ", which the schema does not allow" + allowed_names(schema));
+        "has " + quoted_name(name) + ", which the schema does not allow" + allowed_names(schema));
     append_step(result.pointer, name);
     return result;
   }
@@ -278,7 +278,7 @@ private:
         list += ", ...";
         break;
       }
-      (list += list.empty() ? "; it has " : ", ") += quoted(name);
+      (list += list.empty() ? "; it has " : ", ") += quoted_name(name);
     }
     return list;
   }

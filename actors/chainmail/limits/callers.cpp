@@ -7,7 +7,7 @@ namespace chainmail {
 namespace {
 
 /// In bytes: whoever sends more sends something else.
-constexpr size_t longest_name = 1'000;
+constexpr size_t longest_caller_name = 1'000;
 
 } // namespace
 
@@ -16,9 +16,9 @@ caf::error refuse_unfit(
   if (!holder)
     return make_failure(errc::invalid_input,
         "a permit must have a holder: send a request from an actor that waits for the answer");
-  if (key.size() > longest_name || tenant.size() > longest_name)
+  if (key.size() > longest_caller_name || tenant.size() > longest_caller_name)
     return make_failure(errc::invalid_input,
-        "the key or the tenant of a request has more than " + std::to_string(longest_name) +
+        "the key or the tenant of a request has more than " + std::to_string(longest_caller_name) +
             " bytes: name the endpoint and the model, not the request");
   return {};
 }

@@ -11,7 +11,7 @@ namespace chainmail {
 
 namespace {
 
-constexpr caf::timespan lease_time = std::chrono::seconds{2};
+constexpr caf::timespan fallback_lease_time = std::chrono::seconds{2};
 constexpr caf::timespan longest_delay = std::chrono::hours{24};
 
 /// The weights of tenants are the central limiter's to know.
@@ -130,7 +130,8 @@ std::optional<fallback_limits::answer> fallback_limits::next(
   auto id = first_lease_ + leases_given_++;
   auto permits = static_cast<uint32_t>(got->granted.requests);
   leases_.emplace(id, given{now, permits});
-  return answer{std::move(got->tenant), {id, permits, got->granted.tokens, lease_time, {}}, {}};
+  return answer{
+      std::move(got->tenant), {id, permits, got->granted.tokens, fallback_lease_time, {}}, {}};
 }
 
 fallback_limits::time_point fallback_limits::next_at(const std::string& key) const {

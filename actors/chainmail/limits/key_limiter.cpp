@@ -29,7 +29,7 @@ constexpr duration noticed_after = std::chrono::milliseconds{1'500};
 /// Limits that an endpoint speaks of are taken for a limit up to here.
 constexpr int64_t highest_learned = int64_t{1} << 40;
 
-std::string in_seconds(duration x) {
+std::string in_tenths_of_seconds(duration x) {
   auto tenths = std::llround(std::ceil(std::chrono::duration<double>{x}.count() * 10));
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
@@ -92,10 +92,11 @@ caf::error key_limiter::admit(fair_queue::item call, deadline due, time_point no
 caf::error key_limiter::refuse_too_large(int64_t tokens) const {
   if (!tokens_ || tokens <= tokens_->limit())
     return {};
-  return make_failure(errc::invalid_input,
-      "the request may use " + std::to_string(tokens) + " tokens, and " + one_line(key_, 100) +
-          " allows " + std::to_string(tokens_->limit()) + " in " + in_seconds(tokens_->period()) +
-          ": send a shorter prompt, ask for fewer tokens, or raise the limit");
+  return make_failure(
+      errc::invalid_input, "the request may use " + std::to_string(tokens) + " tokens, and " +
+                               one_line(key_, 100) + " allows " + std::to_string(tokens_->limit()) +
+                               " in " + in_tenths_of_seconds(tokens_->period()) +
+                               ": send a shorter prompt, ask for fewer tokens, or raise the limit");
 }
 
 caf::error key_limiter::refuse_too_late(
@@ -125,8 +126,8 @@ caf::error key_limiter::refuse_too_late(
   detail.retry_after = at - now;
   return make_failure(errc::rate_limited,
       "the limits of " + one_line(key_, 100) + " leave no room for the request for about " +
-          in_seconds(at - now) + ", and its deadline is in " +
-          in_seconds(std::max(due.at - now, duration{0})) +
+          in_tenths_of_seconds(at - now) + ", and its deadline is in " +
+          in_tenths_of_seconds(std::max(due.at - now, duration{0})) +
           ": give it more time, send less, or raise the limits",
       std::move(detail));
 }

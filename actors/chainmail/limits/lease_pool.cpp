@@ -10,7 +10,7 @@ namespace {
 constexpr std::chrono::milliseconds slot_length{100};
 
 /// Sums of what one message says stay far from an overflow.
-constexpr int64_t most_tokens = int64_t{1} << 48;
+constexpr int64_t most_pooled_tokens = int64_t{1} << 48;
 
 int64_t used_by(const lease_pool::grant& what, const permit_report& report) {
   if (report.use == permit_use::unused)
@@ -112,7 +112,7 @@ void lease_pool::add(const lease& what, time_point now) {
     return;
   held x;
   x.unused = what.permits;
-  x.tokens = std::clamp<int64_t>(what.tokens, 0, most_tokens);
+  x.tokens = std::clamp<int64_t>(what.tokens, 0, most_pooled_tokens);
   x.valid_until =
       now + std::clamp<caf::timespan>(what.valid_for, caf::timespan{0}, std::chrono::hours{1});
   x.report.id = what.id;
@@ -148,7 +148,7 @@ void lease_pool::settle(const grant& what, const permit_report& report) {
     break;
   }
   sum.tokens_reserved += what.tokens;
-  sum.tokens_used += std::min(used_by(what, report), most_tokens / most_asked);
+  sum.tokens_used += std::min(used_by(what, report), most_pooled_tokens / most_asked);
   if (report.retry_after && (!sum.retry_after || *sum.retry_after < *report.retry_after))
     sum.retry_after = report.retry_after;
   if (report.limits)

@@ -16,9 +16,9 @@ namespace chainmail {
 
 namespace {
 
-constexpr size_t most_permits = 100'000;
+constexpr size_t most_leased_permits = 100'000;
 constexpr size_t most_idle_pools = 1'000;
-constexpr int64_t most_tokens = int64_t{1} << 40;
+constexpr int64_t most_leased_tokens = int64_t{1} << 40;
 
 /// Reports go together: so late, or so many.
 constexpr std::chrono::milliseconds report_every{50};
@@ -81,7 +81,7 @@ caf::result<permit> leasing_limiter_state::wait(const demand& what, const call_c
   if (context.due.has_passed(now))
     return make_failure(
         errc::rate_limited, "the deadline had passed before a permit was asked for");
-  if (waiting.size() >= options.max_waiting || permits.size() >= most_permits)
+  if (waiting.size() >= options.max_waiting || permits.size() >= most_leased_permits)
     return make_failure(errc::overloaded,
         "the leasing limiter has as many requests as it takes (" + std::to_string(waiting.size()) +
             " wait, " + std::to_string(permits.size()) + " are out): try again later");
@@ -98,7 +98,7 @@ caf::result<permit> leasing_limiter_state::wait(const demand& what, const call_c
     timer.at(dues.next());
   }
   of->second.pool.push({number, context.priority, what.is_retry,
-                           std::clamp<int64_t>(what.tokens, 1, most_tokens), context.due.at},
+                           std::clamp<int64_t>(what.tokens, 1, most_leased_tokens), context.due.at},
       now);
   shares.on_use(what.key, now);
   serve(of);

@@ -6,20 +6,16 @@ namespace chainmail {
 
 namespace {
 
-constexpr int64_t most = int64_t{1} << 40;
-
-caf::error invalid(std::string sentence) {
-  return make_failure(errc::invalid_input, std::move(sentence));
-}
+constexpr int64_t most_of_a_limit = int64_t{1} << 40;
 
 caf::error check(const rate_limits& limits, const std::string& where) {
   for (const auto& [name, number] : {std::pair{"requests_per_minute", limits.requests_per_minute},
            {"tokens_per_minute", limits.tokens_per_minute}, {"request_burst", limits.request_burst},
            {"token_burst", limits.token_burst}})
-    if (number && (*number < 1 || *number > most))
-      return invalid(where + name + " must be from 1 to 2^40; leave it out for no limit");
+    if (number && (*number < 1 || *number > most_of_a_limit))
+      return invalid_input(where + name + " must be from 1 to 2^40; leave it out for no limit");
   if (limits.max_in_flight && *limits.max_in_flight == 0)
-    return invalid(where + "max_in_flight must be at least 1; leave it out for no limit");
+    return invalid_input(where + "max_in_flight must be at least 1; leave it out for no limit");
   return {};
 }
 
@@ -33,9 +29,9 @@ caf::error check(const rate_limiter_options& options) {
       return error;
   for (const auto& [tenant, weight] : options.weights)
     if (!(weight >= 0.001 && weight <= 1e6))
-      return invalid("the weight of tenant \"" + tenant + "\" must be from 0.001 to 1000000");
+      return invalid_input("the weight of tenant \"" + tenant + "\" must be from 0.001 to 1000000");
   if (options.max_waiting == 0)
-    return invalid("rate_limiter_options::max_waiting must be at least 1");
+    return invalid_input("rate_limiter_options::max_waiting must be at least 1");
   return {};
 }
 

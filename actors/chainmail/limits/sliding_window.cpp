@@ -8,7 +8,7 @@ namespace chainmail {
 namespace {
 
 /// Sums stay far from an overflow, however many of these come together.
-constexpr int64_t most = int64_t{1} << 48;
+constexpr int64_t most_counted = int64_t{1} << 48;
 
 } // namespace
 
@@ -61,7 +61,7 @@ sliding_window::time_point sliding_window::ready_at(int64_t cost, time_point now
 
 void sliding_window::take(int64_t cost, time_point now) {
   forget_old(now);
-  cost = std::min(cost, most);
+  cost = std::min(cost, most_counted);
   auto when = leaves_at(now);
   if (slots_.empty() || slots_.back().leaves_at < when)
     slots_.push_back({when, 0});

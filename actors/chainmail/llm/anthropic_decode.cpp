@@ -18,7 +18,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 6> reasons =
         {"model_context_window_exceeded", "length"}, {"tool_use", "tool_calls"},
         {"refusal", "content_filter"}}};
 
-struct reader {
+struct anthropic_reader {
   const anthropic_call& call;
   const provider_reply& reply;
 
@@ -110,7 +110,7 @@ caf::expected<llm_result> decode(const anthropic_call& call, http_response& resp
   provider_reply reply{response, anthropic_source(endpoint, options)};
   if (auto error = reply.parse())
     return error;
-  auto result = reader{call, reply}.result();
+  auto result = anthropic_reader{call, reply}.result();
   if (result)
     result->limits = rate_limits_in(response);
   return result;

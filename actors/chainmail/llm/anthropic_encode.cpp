@@ -13,13 +13,9 @@ namespace chainmail {
 
 namespace {
 
-constexpr std::array<std::string_view, 15> reserved = {"model", "messages", "system", "max_tokens",
-    "temperature", "top_p", "stop_sequences", "stream", "tools", "tool_choice", "prompt", "stop",
-    "n", "seed", "user"};
-
-caf::error invalid(std::string sentence) {
-  return make_failure(errc::invalid_input, std::move(sentence));
-}
+constexpr std::array<std::string_view, 15> reserved_anthropic_fields = {"model", "messages",
+    "system", "max_tokens", "temperature", "top_p", "stop_sequences", "stream", "tools",
+    "tool_choice", "prompt", "stop", "n", "seed", "user"};
 
 bool is_system(const chat_message& message) {
   return message.role == "system" || message.role == "developer";
@@ -121,7 +117,7 @@ void write_blocks(request_writer& out, const chat_message& message) {
 }
 
 /// Roles alternate: messages of one that follow one another become one.
-void write_messages(request_writer& out, const std::vector<chat_message>& messages) {
+void write_anthropic_messages(request_writer& out, const std::vector<chat_message>& messages) {
   out.begin_array("messages");
   std::string_view open;
   for (const auto& message : messages) {
@@ -166,7 +162,7 @@ void write_tool_choice(request_writer& out, std::string_view type, std::string_v
   out.end_object();
 }
 
-void write_tools(request_writer& out, const llm_request& request) {
+void write_anthropic_tools(request_writer& out, const llm_request& request) {
   out.begin_array("tools");
   for (size_t i = 0; i < request.tools.size(); ++i) {
     const auto& tool = request.tools[i];
@@ -203,7 +199,7 @@ bool write_answer_tool(request_writer& out, const std::string& schema) {
 
 // -- parameters -------------------------------------------------------------------------
 
-void write_parameters(
+void write_anthropic_parameters(
     request_writer& out, const llm_request& request, const llm_parameters& theirs) {
   constexpr int64_t usual_max_tokens = 4096;
   const auto& mine = request.parameters;
@@ -217,20 +213,22 @@ void write_parameters(
   }
   if (!request.stop.empty())
     out.texts("stop_sequences", request.stop);
-  out.extra(mine, theirs, reserved);
+  out.extra(mine, theirs, reserved_anthropic_fields);
 }
 
 caf::error check_request(const llm_request& request, const llm_parameters& theirs) {
   if (request.prompts.empty() == request.messages.empty())
-    return invalid("an LLM request holds either prompts or messages: exactly one of them");
+    return invalid_input("an LLM request holds either prompts or messages: exactly one of them");
   if (request.prompts.size() > 1)
-    return invalid("a chat model takes one prompt a request; gather several requests instead");
+    return invalid_input(
+        "a chat model takes one prompt a request; gather several requests instead");
   const auto& mine = request.parameters;
   if (either(mine.n, theirs.n).value_or(1) != 1)
-    return invalid(
+    return invalid_input(
         "the request's field 'n' must be 1: Anthropic's API gives one completion a request");
   if (either(mine.best_of, theirs.best_of).value_or(1) != 1)
-    return invalid("the request's field 'best_of' must be 1: Anthropic's API has no such thing");
+    return invalid_input(
+        "the request's field 'best_of' must be 1: Anthropic's API has no such thing");
   return check_chat(request);
 }
 
@@ -251,7 +249,7 @@ caf::expected<anthropic_call> encode(
     prompt.push_back({"user", request.prompts.front()});
   const auto& messages = prompt.empty() ? request.messages : prompt;
   if (std::ranges::all_of(messages, [](const auto& x) { return is_system(x) || is_empty(x); }))
-    return invalid(
+    return invalid_input(
         "the request says nothing but system messages; Anthropic's API needs the message "
         "of a user");
   anthropic_call call;
@@ -259,10 +257,10 @@ caf::expected<anthropic_call> encode(
   out.text("model", model_of(request, options));
   if (auto system = system_of(request); !system.empty())
     out.text("system", system);
-  write_messages(out, messages);
-  write_parameters(out, request, options.defaults);
+  write_anthropic_messages(out, messages);
+  write_anthropic_parameters(out, request, options.defaults);
   if (!request.tools.empty())
-    write_tools(out, request);
+    write_anthropic_tools(out, request);
   else if (!request.response_schema.empty())
     call.has_answer_tool = write_answer_tool(out, request.response_schema);
   if (as_stream)

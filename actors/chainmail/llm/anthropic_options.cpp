@@ -2,18 +2,7 @@
 #include <chainmail/llm/anthropic_codec.hpp>
 #include <chainmail/llm/openai_wire.hpp>
 
-#include <cstdlib>
-
 namespace chainmail {
-
-namespace {
-
-std::string from_env(const char* name, std::string otherwise = {}) {
-  auto* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
-  return text != nullptr && *text != '\0' ? std::string{text} : std::move(otherwise);
-}
-
-} // namespace
 
 anthropic_options anthropic_options::from_environment() {
   anthropic_options result;

@@ -10,7 +10,7 @@ namespace chainmail {
 
 namespace {
 
-struct reader {
+struct openai_reader {
   const openai_call& call;
   const std::string& endpoint;
   const provider_reply& reply;
@@ -139,7 +139,7 @@ caf::expected<llm_result> decode(const openai_call& call, http_response& respons
   provider_reply reply{response, endpoint, options};
   if (auto error = reply.parse())
     return error;
-  auto result = reader{call, endpoint, reply}.result();
+  auto result = openai_reader{call, endpoint, reply}.result();
   if (result)
     result->limits = rate_limits_in(response);
   return result;

@@ -15,9 +15,9 @@ namespace chainmail {
 namespace {
 
 /// Fields that have a place of their own, and "stream", which changes the response.
-constexpr std::array<std::string_view, 16> reserved = {"model", "prompt", "messages", "temperature",
-    "max_tokens", "top_p", "frequency_penalty", "presence_penalty", "n", "best_of", "seed", "user",
-    "stop", "stream", "tools", "tool_choice"};
+constexpr std::array<std::string_view, 16> reserved_openai_fields = {"model", "prompt", "messages",
+    "temperature", "max_tokens", "top_p", "frequency_penalty", "presence_penalty", "n", "best_of",
+    "seed", "user", "stop", "stream", "tools", "tool_choice"};
 
 // -- messages ---------------------------------------------------------------------------
 
@@ -67,7 +67,7 @@ void write_tool_calls(request_writer& out, const std::vector<tool_call>& calls) 
   out.end_array();
 }
 
-void write_messages(request_writer& out, const std::vector<chat_message>& messages) {
+void write_openai_messages(request_writer& out, const std::vector<chat_message>& messages) {
   out.begin_array("messages");
   for (const auto& message : messages) {
     out.begin_object();
@@ -84,7 +84,7 @@ void write_messages(request_writer& out, const std::vector<chat_message>& messag
 
 // -- tools and schemas ------------------------------------------------------------------
 
-void write_tools(request_writer& out, const llm_request& request) {
+void write_openai_tools(request_writer& out, const llm_request& request) {
   out.begin_array("tools");
   for (size_t i = 0; i < request.tools.size(); ++i) {
     const auto& tool = request.tools[i];
@@ -123,7 +123,7 @@ void write_response_format(request_writer& out, const std::string& schema) {
   out.end_object();
 }
 
-void write_parameters(
+void write_openai_parameters(
     request_writer& out, const llm_parameters& mine, const llm_parameters& theirs, openai_api api) {
   auto is_chat = api == openai_api::chat;
   auto temperature = either(mine.temperature, theirs.temperature);
@@ -141,7 +141,7 @@ void write_parameters(
   out.optional("n", either(mine.n, theirs.n));
   out.optional("seed", either(mine.seed, theirs.seed));
   out.optional("user", either(mine.user, theirs.user));
-  out.extra(mine, theirs, reserved);
+  out.extra(mine, theirs, reserved_openai_fields);
 }
 
 openai_api api_of(const llm_request& request, const openai_options& options) {
@@ -179,14 +179,14 @@ caf::expected<openai_call> encode(const llm_request& request, const openai_optio
   if (call.api == openai_api::completions)
     out.texts("prompt", request.prompts);
   else if (!request.messages.empty())
-    write_messages(out, request.messages);
+    write_openai_messages(out, request.messages);
   else
-    write_messages(out, {{"user", request.prompts.front()}});
-  write_parameters(out, request.parameters, options.defaults, call.api);
+    write_openai_messages(out, {{"user", request.prompts.front()}});
+  write_openai_parameters(out, request.parameters, options.defaults, call.api);
   if (!request.stop.empty())
     out.texts("stop", request.stop);
   if (!request.tools.empty())
-    write_tools(out, request);
+    write_openai_tools(out, request);
   if (!request.response_schema.empty())
     write_response_format(out, request.response_schema);
   auto body = out.finish();

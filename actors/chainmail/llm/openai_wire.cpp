@@ -1,7 +1,9 @@
 // URLs and headers of OpenAI requests.
 #include <chainmail/llm/openai_wire.hpp>
 
+#include <cstdlib>
 #include <functional>
+#include <utility>
 
 namespace chainmail {
 
@@ -54,6 +56,11 @@ std::string idempotency_key(const call_id& id, std::string_view body) {
 }
 
 } // namespace
+
+std::string from_env(const char* name, std::string otherwise) {
+  auto* text = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+  return text != nullptr && *text != '\0' ? std::string{text} : std::move(otherwise);
+}
 
 std::string without_slashes(std::string url) {
   while (url.ends_with('/'))

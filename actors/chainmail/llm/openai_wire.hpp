@@ -32,6 +32,9 @@ private:
 
 provider_endpoint openai_endpoint(const openai_options& options, std::string_view path);
 
+/// What the environment says, or the other where it says nothing.
+std::string from_env(const char* name, std::string otherwise = {});
+
 /// The same URL without slashes at its end.
 std::string without_slashes(std::string url);
 

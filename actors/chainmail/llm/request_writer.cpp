@@ -16,7 +16,7 @@ namespace {
 constexpr unsigned parse_flags =
     rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
 /// Of what a user wrote, in a sentence, in code points.
-constexpr size_t longest_excerpt = 60;
+constexpr size_t longest_user_excerpt = 60;
 
 rapidjson::SizeType size_of(std::string_view text) {
   return static_cast<rapidjson::SizeType>(text.size());
@@ -131,12 +131,8 @@ std::optional<rapidjson::Document> parsed_object(std::string_view json) {
 
 namespace {
 
-std::string quoted(std::string_view text) {
-  return std::string{"'"}.append(one_line(text, longest_excerpt)).append("'");
-}
-
-caf::error invalid(std::string sentence) {
-  return make_failure(errc::invalid_input, std::move(sentence));
+std::string quoted_excerpt(std::string_view text) {
+  return std::string{"'"}.append(one_line(text, longest_user_excerpt)).append("'");
 }
 
 bool is_image(std::string_view where) {
@@ -157,28 +153,29 @@ caf::error check_message(const chat_message& message, const std::string& place) 
   constexpr std::array<std::string_view, 5> roles = {
       "system", "user", "assistant", "tool", "developer"};
   if (std::ranges::find(roles, message.role) == roles.end())
-    return invalid(place + " has the role " + quoted(message.role) +
-                   "; there are: system, user, assistant, tool, developer");
+    return invalid_input(place + " has the role " + quoted_excerpt(message.role) +
+                         "; there are: system, user, assistant, tool, developer");
   for (size_t i = 0; i < message.parts.size(); ++i) {
     const auto& part = message.parts[i];
     auto part_place = place + ".parts[" + std::to_string(i) + "]";
     if (part.text.empty() == part.image.empty())
-      return invalid(part_place + " holds either text or an image: exactly one of them");
+      return invalid_input(part_place + " holds either text or an image: exactly one of them");
     if (!part.image.empty() && !is_image(part.image))
-      return invalid(part_place + " holds the image " + quoted(part.image) +
-                     ", which is neither an http(s) URL nor \"data:image/png;base64,...\"");
+      return invalid_input(part_place + " holds the image " + quoted_excerpt(part.image) +
+                           ", which is neither an http(s) URL nor \"data:image/png;base64,...\"");
     if (!part.image.empty() && message.role != "user")
-      return invalid(part_place + " holds an image, which only the messages of a user may");
+      return invalid_input(part_place + " holds an image, which only the messages of a user may");
   }
   if (!message.tool_calls.empty() && message.role != "assistant")
-    return invalid(place + " has tool calls, which only the messages of an assistant may");
+    return invalid_input(place + " has tool calls, which only the messages of an assistant may");
   for (const auto& call : message.tool_calls)
     if (call.id.empty() || call.name.empty())
-      return invalid(place + " has a tool call without an id or a name");
+      return invalid_input(place + " has a tool call without an id or a name");
   if (message.tool_call_id.empty() == (message.role == "tool"))
-    return invalid(message.role == "tool"
-                       ? place + " is a tool's and needs the tool_call_id that it answers"
-                       : place + " has a tool_call_id, which only the messages of a tool may");
+    return invalid_input(
+        message.role == "tool"
+            ? place + " is a tool's and needs the tool_call_id that it answers"
+            : place + " has a tool_call_id, which only the messages of a tool may");
   return {};
 }
 
@@ -192,18 +189,18 @@ caf::error check_chat(const llm_request& request) {
   std::set<std::string_view> names;
   for (const auto& tool : request.tools) {
     if (!is_tool_name(tool.name))
-      return invalid("the tool name " + quoted(tool.name) +
-                     " is none: names are at most 64 letters, digits, '_' and '-'");
+      return invalid_input("the tool name " + quoted_excerpt(tool.name) +
+                           " is none: names are at most 64 letters, digits, '_' and '-'");
     if (!names.insert(tool.name).second)
-      return invalid("the request has two tools of the name " + quoted(tool.name));
+      return invalid_input("the request has two tools of the name " + quoted_excerpt(tool.name));
   }
   const auto& choice = request.tool_choice;
   if (!choice.empty() && request.tools.empty())
-    return invalid("the request has a tool_choice, but no tools");
+    return invalid_input("the request has a tool_choice, but no tools");
   if (!choice.empty() && choice != "auto" && choice != "none" && choice != "required" &&
       !names.contains(choice))
-    return invalid("the request's tool_choice " + quoted(choice) +
-                   " is neither auto, none or required, nor the name of one of its tools");
+    return invalid_input("the request's tool_choice " + quoted_excerpt(choice) +
+                         " is neither auto, none or required, nor the name of one of its tools");
   return {};
 }
 

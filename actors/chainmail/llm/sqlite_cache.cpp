@@ -17,7 +17,7 @@ namespace chainmail {
 namespace {
 
 /// "chmc": tells our databases from those of others.
-constexpr sqlite::identity our_database = {0x63686d63, 1, R"(
+constexpr sqlite::identity cache_identity = {0x63686d63, 1, R"(
   CREATE TABLE answers (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, answer BLOB NOT NULL,
     ends_ms INTEGER NOT NULL);
@@ -43,7 +43,7 @@ int64_t now_ms() {
 /// The connection and its statements.
 struct cache_database {
   explicit cache_database(const std::string& path)
-    : open(sqlite::open_database(path, our_database)) {
+    : open(sqlite::open_database(path, cache_identity)) {
     remove_old.with(now_ms()).run();
   }
 

@@ -18,7 +18,7 @@ constexpr double longest_weight = 512;
 constexpr double decay = 0.95;
 constexpr double largest_step = 2;
 constexpr size_t most_models = 256;
-constexpr size_t longest_name = 256;
+constexpr size_t longest_model_name = 256;
 constexpr uint64_t eager_samples = 8;
 constexpr uint64_t sample_distance = 16;
 
@@ -67,7 +67,7 @@ token_counter::history* token_counter::find_or_add(std::string_view model) {
   ++uses_;
   auto found = models_.find(model);
   if (found == models_.end()) {
-    if (model.size() > longest_name)
+    if (model.size() > longest_model_name)
       return nullptr;
     if (models_.size() == most_models)
       models_.erase(std::min_element(models_.begin(), models_.end(),

@@ -17,7 +17,7 @@ namespace {
 /// So that a backlog does not make one prompt too long for the model.
 constexpr size_t most_turns_at_once = 20;
 /// A summary that takes longer is given up, and tried again at the next save.
-constexpr caf::timespan patience = std::chrono::minutes{2};
+constexpr caf::timespan summary_patience = std::chrono::minutes{2};
 
 std::string write_prompt(conversation what) {
   auto so_far = std::exchange(what.summary, {});
@@ -85,7 +85,7 @@ struct memory_state {
     request.parameters = options.parameters;
     call_context context;
     context.id = call_id::make();
-    context.due.at = self->clock().now() + patience;
+    context.due.at = self->clock().now() + summary_patience;
     context.tenant = tenant;
     replies.ask<llm_result>(
         llm, context.due,

@@ -13,7 +13,7 @@ namespace chainmail {
 namespace {
 
 /// As much of a text without a match as its error quotes, in code points.
-constexpr size_t longest_excerpt = 100;
+constexpr size_t longest_text_excerpt = 100;
 
 RE2::Options silent(RE2::Options::Encoding encoding) {
   RE2::Options result;
@@ -28,7 +28,7 @@ re2::StringPiece piece(std::string_view text) {
 
 caf::error invalid(std::string_view pattern, const std::string& what) {
   return make_failure(errc::invalid_input,
-      "the output pattern '" + one_line(pattern, longest_excerpt) + "' " + what);
+      "the output pattern '" + one_line(pattern, longest_text_excerpt) + "' " + what);
 }
 
 } // namespace
@@ -56,7 +56,7 @@ caf::expected<regex_parser> regex_parser::make(
   auto result = std::make_shared<const compiled>(pattern, std::move(keys), default_key);
   for (const auto* half : {&result->pattern, &result->bytes_pattern})
     if (!half->ok())
-      return invalid(pattern, "does not compile: " + one_line(half->error(), longest_excerpt));
+      return invalid(pattern, "does not compile: " + one_line(half->error(), longest_text_excerpt));
   auto groups = static_cast<size_t>(result->pattern.NumberOfCapturingGroups());
   if (groups != result->keys.size())
     return invalid(pattern, "has " + std::to_string(groups) + " groups for " +
@@ -80,9 +80,10 @@ caf::expected<values> regex_parser::parse(std::string_view text) const {
   auto found = fitting.Match(
       piece(text), 0, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(groups.size()));
   if (!found && default_key.empty())
-    return make_failure(errc::malformed_response,
-        "the model's text does not match the output pattern '" +
-            one_line(pattern.pattern(), longest_excerpt) + "': " + one_line(text, longest_excerpt));
+    return make_failure(
+        errc::malformed_response, "the model's text does not match the output pattern '" +
+                                      one_line(pattern.pattern(), longest_text_excerpt) +
+                                      "': " + one_line(text, longest_text_excerpt));
   values result;
   for (size_t i = 0; i < names.size(); ++i) {
     if (found)

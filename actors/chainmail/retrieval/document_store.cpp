@@ -31,7 +31,7 @@ constexpr auto schema = R"(
   PRAGMA user_version = 1;
 )";
 
-constexpr sqlite::identity our_database = {application_id, schema_version, schema,
+constexpr sqlite::identity store_identity = {application_id, schema_version, schema,
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"};
 
 /// Every database has a mark of its own: who makes it sets it.
@@ -55,7 +55,7 @@ std::vector<uint64_t> ids_of(sqlite::statement& query) {
 } // namespace
 
 struct document_store::database {
-  explicit database(const std::string& path) : open(sqlite::open_database(path, our_database)) {}
+  explicit database(const std::string& path) : open(sqlite::open_database(path, store_identity)) {}
 
   /// Turns what `body` throws into an error.
   template <class F>

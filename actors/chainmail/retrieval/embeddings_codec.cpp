@@ -19,10 +19,6 @@ namespace chainmail {
 
 namespace {
 
-caf::error invalid(std::string sentence) {
-  return make_failure(errc::invalid_input, std::move(sentence));
-}
-
 // -- base64 (RFC 4648, section 4) ---------------------------------------------------------
 
 constexpr uint8_t no_digit = 64;
@@ -37,7 +33,7 @@ constexpr std::array<uint8_t, 256> make_digits() {
   return result;
 }
 
-constexpr auto digits = make_digits();
+constexpr auto digit_values = make_digits();
 
 std::string_view without_padding(std::string_view text) {
   for (int i = 0; i < 2 && text.ends_with('='); ++i)
@@ -53,7 +49,7 @@ bool decode_base64(std::string_view text, std::span<float> into) {
   uint32_t number = 0;
   size_t bytes = 0;
   for (auto c : without_padding(text)) {
-    auto digit = digits[static_cast<unsigned char>(c)];
+    auto digit = digit_values[static_cast<unsigned char>(c)];
     if (digit == no_digit)
       return false;
     bits = (bits << 6U) | digit;
@@ -155,23 +151,23 @@ struct embeddings_reader {
 
 caf::error check(const embedder_options& options) {
   if (options.model.empty() || !is_utf8(options.model))
-    return invalid("the embedder's model is empty or not UTF-8; name one, such as "
-                   "text-embedding-3-small");
+    return invalid_input("the embedder's model is empty or not UTF-8; name one, such as "
+                         "text-embedding-3-small");
   if (options.batch_size < 1 || options.batch_size > 2048)
-    return invalid("the embedder's batch_size is " + std::to_string(options.batch_size) +
-                   "; the API takes 1 to 2048 texts a request");
+    return invalid_input("the embedder's batch_size is " + std::to_string(options.batch_size) +
+                         "; the API takes 1 to 2048 texts a request");
   if (options.concurrent_requests < 1)
-    return invalid("the embedder's concurrent_requests must be at least 1");
+    return invalid_input("the embedder's concurrent_requests must be at least 1");
   return check(options.retry);
 }
 
 caf::error check_texts(std::span<const std::string> texts) {
   for (size_t i = 0; i < texts.size(); ++i) {
     if (texts[i].empty())
-      return invalid("the text with index " + std::to_string(i) +
-                     " is empty, and an empty text has no embedding; leave it out");
+      return invalid_input("the text with index " + std::to_string(i) +
+                           " is empty, and an empty text has no embedding; leave it out");
     if (!is_utf8(texts[i]))
-      return invalid("the text with index " + std::to_string(i) + " is not valid UTF-8");
+      return invalid_input("the text with index " + std::to_string(i) + " is not valid UTF-8");
   }
   return {};
 }

@@ -46,19 +46,20 @@ struct embed_job {
 using embed_job_ptr = std::shared_ptr<embed_job>;
 
 /// Of a model that an endpoint names, in an error: code points.
-constexpr size_t longest_name = 100;
+constexpr size_t longest_named_model = 100;
 
 caf::expected<embeddings> put_together(std::vector<embeddings>& parts) {
   auto result = std::move(parts.front());
   for (size_t i = 1; i < parts.size(); ++i) {
     auto& part = parts[i];
     if (part.dimension != result.dimension || part.model != result.model)
-      return make_failure(errc::malformed_response,
-          "the endpoint answered one call with vectors of two kinds: " +
-              std::to_string(result.dimension) + " numbers from '" +
-              one_line(result.model, longest_name) + "' and " + std::to_string(part.dimension) +
-              " from '" + one_line(part.model, longest_name) +
-              "'; name one model, without a server that chooses");
+      return make_failure(
+          errc::malformed_response, "the endpoint answered one call with vectors of two kinds: " +
+                                        std::to_string(result.dimension) + " numbers from '" +
+                                        one_line(result.model, longest_named_model) + "' and " +
+                                        std::to_string(part.dimension) + " from '" +
+                                        one_line(part.model, longest_named_model) +
+                                        "'; name one model, without a server that chooses");
     result.numbers.insert(result.numbers.end(), part.numbers.begin(), part.numbers.end());
     add(result.usage.prompt_tokens, part.usage.prompt_tokens);
     add(result.usage.completion_tokens, part.usage.completion_tokens);

@@ -24,37 +24,37 @@ constexpr size_t ef_search = 1500;
 /// The row that is not one: the query.
 constexpr uint32_t query_row = UINT32_MAX;
 
-class row_space : public hnswlib::SpaceInterface<float> {
-public:
-  row_space(const std::vector<float>& vectors, uint32_t dimension)
-    : vectors_(vectors), dimension_(dimension) {}
-
-  size_t get_data_size() override { return sizeof(uint32_t); }
-  hnswlib::DISTFUNC<float> get_dist_func() override { return distance; }
-  void* get_dist_func_param() override { return this; }
-
-  void set_query(const float* query) { query_ = query; }
-
-private:
-  [[nodiscard]] const float* at(const void* data) const {
-    uint32_t row = 0;
-    std::memcpy(&row, data, sizeof row);
-    return row == query_row ? query_ : &vectors_[size_t{row} * dimension_];
-  }
-
-  static float distance(const void* x, const void* y, const void* space) {
-    const auto& self = *static_cast<const row_space*>(space);
-    return 1 - dot_product(self.at(x), self.at(y), self.dimension_);
-  }
-
-  const std::vector<float>& vectors_;
-  uint32_t dimension_;
-  const float* query_ = nullptr;
-};
-
 } // namespace
 
 struct vector_graph::parts {
+  class row_space : public hnswlib::SpaceInterface<float> {
+  public:
+    row_space(const std::vector<float>& vectors, uint32_t dimension)
+      : vectors_(vectors), dimension_(dimension) {}
+
+    size_t get_data_size() override { return sizeof(uint32_t); }
+    hnswlib::DISTFUNC<float> get_dist_func() override { return distance; }
+    void* get_dist_func_param() override { return this; }
+
+    void set_query(const float* query) { query_ = query; }
+
+  private:
+    [[nodiscard]] const float* at(const void* data) const {
+      uint32_t row = 0;
+      std::memcpy(&row, data, sizeof row);
+      return row == query_row ? query_ : &vectors_[size_t{row} * dimension_];
+    }
+
+    static float distance(const void* x, const void* y, const void* space) {
+      const auto& self = *static_cast<const row_space*>(space);
+      return 1 - dot_product(self.at(x), self.at(y), self.dimension_);
+    }
+
+    const std::vector<float>& vectors_;
+    uint32_t dimension_;
+    const float* query_ = nullptr;
+  };
+
   parts(const std::vector<float>& vectors, uint32_t dimension, size_t capacity)
     : space(vectors, dimension),
       graph(&space, std::max<size_t>(capacity, 1024), links_per_row, ef_construction) {

@@ -16,11 +16,7 @@ namespace chainmail {
 namespace {
 
 /// Of a model, in an error: code points.
-constexpr size_t longest_name = 100;
-
-caf::error invalid(std::string sentence) {
-  return make_failure(errc::invalid_input, std::move(sentence));
-}
+constexpr size_t longest_shown_model = 100;
 
 bool is_better(const vector_match& x, const vector_match& y) {
   return x.score != y.score ? x.score > y.score : x.id < y.id;
@@ -109,20 +105,22 @@ std::vector<uint64_t> vector_index::ids() const {
 caf::error vector_index::check(const embeddings& rows) const {
   const auto& have = *content_;
   if (rows.dimension == 0 || rows.numbers.size() % rows.dimension != 0)
-    return invalid("vectors of " + std::to_string(rows.dimension) + " numbers each cannot be " +
-                   std::to_string(rows.numbers.size()) + " numbers together");
+    return invalid_input("vectors of " + std::to_string(rows.dimension) +
+                         " numbers each cannot be " + std::to_string(rows.numbers.size()) +
+                         " numbers together");
   if (!have.model.empty() && !rows.model.empty() && rows.model != have.model)
-    return invalid("the index holds vectors of the model '" + one_line(have.model, longest_name) +
-                   "' and these are of '" + one_line(rows.model, longest_name) +
-                   "', which do not compare; use that model, or index the documents again");
+    return invalid_input("the index holds vectors of the model '" +
+                         one_line(have.model, longest_shown_model) + "' and these are of '" +
+                         one_line(rows.model, longest_shown_model) +
+                         "', which do not compare; use that model, or index the documents again");
   if (have.dimension != 0 && rows.dimension != have.dimension)
-    return invalid("the index holds vectors of " + std::to_string(have.dimension) +
-                   " numbers and these have " + std::to_string(rows.dimension) +
-                   "; use the same dimension, or index the documents again");
+    return invalid_input("the index holds vectors of " + std::to_string(have.dimension) +
+                         " numbers and these have " + std::to_string(rows.dimension) +
+                         "; use the same dimension, or index the documents again");
   for (size_t i = 0; i < rows.size(); ++i)
     if (length_of(rows.row(i)) == 0)
-      return invalid("the vector with index " + std::to_string(i) +
-                     " is all zeros or not finite, so it is near to nothing");
+      return invalid_input("the vector with index " + std::to_string(i) +
+                           " is all zeros or not finite, so it is near to nothing");
   return {};
 }
 
@@ -133,13 +131,13 @@ caf::error vector_index::add(std::span<const uint64_t> ids, const embeddings& ro
   if (auto error = check(rows))
     return error;
   if (ids.size() != rows.size())
-    return invalid("there are " + std::to_string(ids.size()) + " IDs for " +
-                   std::to_string(rows.size()) + " vectors");
+    return invalid_input("there are " + std::to_string(ids.size()) + " IDs for " +
+                         std::to_string(rows.size()) + " vectors");
   if (std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<>{}) != ids.end() ||
       ids.front() <= have.last_id)
-    return invalid("the IDs of new vectors must ascend, and be above those there were");
+    return invalid_input("the IDs of new vectors must ascend, and be above those there were");
   if (ids.size() >= std::numeric_limits<uint32_t>::max() - have.ids.size())
-    return invalid("an index holds no more than 4,294,967,294 vectors");
+    return invalid_input("an index holds no more than 4,294,967,294 vectors");
   if (have.model.empty())
     have.model = rows.model;
   have.dimension = rows.dimension;
@@ -211,11 +209,12 @@ void vector_index::drop_dead_rows() {
 caf::expected<std::vector<float>> vector_index::prepare(std::span<const float> query) const {
   auto length = length_of(query);
   if (length == 0)
-    return invalid("the query's vector is all zeros or not finite, so nothing is near to it");
+    return invalid_input("the query's vector is all zeros or not finite, so nothing is near to it");
   if (content_->dimension != 0 && query.size() != content_->dimension)
-    return invalid("the query's vector has " + std::to_string(query.size()) +
-                   " numbers and those of the index have " + std::to_string(content_->dimension) +
-                   "; embed queries as the documents were embedded");
+    return invalid_input("the query's vector has " + std::to_string(query.size()) +
+                         " numbers and those of the index have " +
+                         std::to_string(content_->dimension) +
+                         "; embed queries as the documents were embedded");
   std::vector<float> result;
   append_unit(result, query, length);
   return result;

@@ -29,10 +29,6 @@ namespace {
 /// Marginal relevance compares each candidate with each that it takes.
 constexpr uint32_t most_candidates = 2000;
 
-caf::error invalid(std::string sentence) {
-  return make_failure(errc::invalid_input, std::move(sentence));
-}
-
 // -- the folder ------------------------------------------------------------------------------
 
 /// Keeps a folder to ourselves for as long as it lives, and no longer, however the process ends.
@@ -199,8 +195,8 @@ struct vector_index_state {
 
   caf::expected<document_ids> add(const std::vector<document>& added, const embeddings& rows) {
     if (added.size() != rows.size())
-      return invalid("there are " + std::to_string(added.size()) + " documents for " +
-                     std::to_string(rows.size()) + " vectors; each needs one");
+      return invalid_input("there are " + std::to_string(added.size()) + " documents for " +
+                           std::to_string(rows.size()) + " vectors; each needs one");
     if (added.empty())
       return document_ids{};
     if (auto error = vectors.check(rows))
@@ -243,15 +239,16 @@ struct vector_index_state {
       const embeddings& query, const search_options& options) {
     auto is_diverse = !(options.mmr_lambda < 0);
     if (options.k == 0)
-      return invalid("a search for k = 0 documents finds nothing; k is at least 1");
+      return invalid_input("a search for k = 0 documents finds nothing; k is at least 1");
     if (query.size() != 1)
-      return invalid("a search takes one vector, and there are " + std::to_string(query.size()));
+      return invalid_input(
+          "a search takes one vector, and there are " + std::to_string(query.size()));
     if (is_diverse && !(options.mmr_lambda <= 1))
-      return invalid("mmr_lambda is at most 1, or negative for plain similarity");
+      return invalid_input("mmr_lambda is at most 1, or negative for plain similarity");
     auto wanted = is_diverse ? std::max(options.k, options.fetch_k) : options.k;
     if (is_diverse && wanted > most_candidates)
-      return invalid("marginal relevance looks at no more than " + std::to_string(most_candidates) +
-                     " candidates; lower k and fetch_k");
+      return invalid_input("marginal relevance looks at no more than " +
+                           std::to_string(most_candidates) + " candidates; lower k and fetch_k");
     if (vectors.size() == 0)
       return std::vector<scored_document>{};
     // Says which two models do not compare.

@@ -13,23 +13,19 @@ namespace {
 constexpr double standard_deviations = 4;
 
 /// Far more than anybody wants; keeps sums of times far from their limits.
-constexpr caf::timespan a_day = std::chrono::hours{24};
-
-caf::error invalid(const char* sentence) {
-  return make_failure(errc::invalid_input, sentence);
-}
+constexpr caf::timespan longest_rest = std::chrono::hours{24};
 
 } // namespace
 
 caf::error check(const breaker_options& options) {
   if (options.min_calls == 0)
-    return invalid("min_calls is 0: the breaker would open before the first call");
+    return invalid_input("min_calls is 0: the breaker would open before the first call");
   if (!(options.failure_share > 0 && options.failure_share <= 1))
-    return invalid("failure_share must be more than 0 and not more than 1");
-  if (options.window < std::chrono::milliseconds{1} || options.window > a_day)
-    return invalid("the breaker's window must be between a millisecond and a day");
-  if (options.open_for <= caf::timespan{0} || options.open_for > a_day)
-    return invalid("open_for must be more than nothing and not more than a day");
+    return invalid_input("failure_share must be more than 0 and not more than 1");
+  if (options.window < std::chrono::milliseconds{1} || options.window > longest_rest)
+    return invalid_input("the breaker's window must be between a millisecond and a day");
+  if (options.open_for <= caf::timespan{0} || options.open_for > longest_rest)
+    return invalid_input("open_for must be more than nothing and not more than a day");
   return {};
 }
 

@@ -15,19 +15,15 @@ constexpr int64_t most_saved = 10 * one_hedge;
 /// Between two looks at the latencies: finding their quantiles takes some microseconds.
 constexpr uint64_t answers_per_look = 32;
 
-caf::error invalid(const char* sentence) {
-  return make_failure(errc::invalid_input, sentence);
-}
-
 } // namespace
 
 caf::error check(const hedge_options& options) {
   if (!(options.max_extra > 0 && options.max_extra <= 1))
-    return invalid("max_extra must be more than 0 and not more than 1");
+    return invalid_input("max_extra must be more than 0 and not more than 1");
   if (options.min_samples == 0 || options.min_samples > 512)
-    return invalid("min_samples must be between 1 and 512, which is what is remembered");
+    return invalid_input("min_samples must be between 1 and 512, which is what is remembered");
   if (options.min_delay < caf::timespan{0})
-    return invalid("min_delay must not be negative");
+    return invalid_input("min_delay must not be negative");
   return {};
 }
 

@@ -13,27 +13,23 @@ using std::chrono::milliseconds;
 constexpr caf::timespan longest_jitter = milliseconds{50};
 
 /// Nobody waits longer for anything; keeps sums of times far from their limits.
-constexpr caf::timespan a_day = std::chrono::hours{24};
-
-caf::error invalid(const char* sentence) {
-  return make_failure(errc::invalid_input, sentence);
-}
+constexpr caf::timespan longest_wait = std::chrono::hours{24};
 
 } // namespace
 
 caf::error check(const retry_options& options) {
   if (options.max_attempts == 0)
-    return invalid("max_attempts is 0: no call would be made; 1 makes each call once");
+    return invalid_input("max_attempts is 0: no call would be made; 1 makes each call once");
   if (options.first_delay <= caf::timespan{0})
-    return invalid("first_delay must be more than nothing: retries would come at once");
+    return invalid_input("first_delay must be more than nothing: retries would come at once");
   if (options.max_delay < options.first_delay)
-    return invalid("max_delay is shorter than first_delay");
-  if (options.max_delay > a_day)
-    return invalid("max_delay is longer than a day");
+    return invalid_input("max_delay is shorter than first_delay");
+  if (options.max_delay > longest_wait)
+    return invalid_input("max_delay is longer than a day");
   if (options.attempt_timeout <= caf::timespan{0})
-    return invalid("attempt_timeout must be more than nothing: no attempt could be answered");
+    return invalid_input("attempt_timeout must be more than nothing: no attempt could be answered");
   if (!std::isfinite(options.budget_per_success) || options.budget_per_success < 0)
-    return invalid("budget_per_success must be a number, and not negative");
+    return invalid_input("budget_per_success must be a number, and not negative");
   return {};
 }
 
@@ -84,7 +80,7 @@ std::optional<caf::timespan> retry_policy::next(
   auto detail = detail_of(why);
   auto asked =
       std::clamp(detail ? detail->retry_after.value_or(caf::timespan{0}) : caf::timespan{0},
-          caf::timespan{0}, a_day);
+          caf::timespan{0}, longest_wait);
   auto delay = asked + up_to(std::min(asked / 10, longest_jitter));
   if (!is_rate_limited || asked == caf::timespan{0})
     delay = std::max(delay, back_off(count));
