@@ -135,10 +135,10 @@ std::string_view balanced(std::string_view text, size_t begin, size_t end) {
   }
   auto at_front = -missing;
   auto at_back = depth - missing;
-  auto is_skipped = [](char c) { return is_blank(c) || c == '-' || c == '+'; };
+  auto is_skipped = [](char c) { return is_expression_blank(c) || c == '-' || c == '+'; };
   while (at_front > 0 && begin > 0 && (text[begin - 1] == '(' || is_skipped(text[begin - 1])))
     at_front -= text[--begin] == '(' ? 1 : 0;
-  while (at_back > 0 && end < text.size() && (text[end] == ')' || is_blank(text[end])))
+  while (at_back > 0 && end < text.size() && (text[end] == ')' || is_expression_blank(text[end])))
     at_back -= text[end++] == ')' ? 1 : 0;
   return text.substr(begin, end - begin);
 }

@@ -91,7 +91,7 @@ private:
   }
 
   void skip_blanks() {
-    while (position_ < text_.size() && is_blank(text_[position_]))
+    while (position_ < text_.size() && is_expression_blank(text_[position_]))
       ++position_;
   }
 
@@ -357,7 +357,7 @@ private:
 
 } // namespace
 
-bool is_blank(char c) {
+bool is_expression_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 

@@ -35,7 +35,7 @@ struct expression_failure {
 };
 
 /// Whether it says nothing where it stands between two parts of an expression.
-bool is_blank(char c);
+bool is_expression_blank(char c);
 
 /// Lets pass what muParser is sure to take, and nothing else. Time and memory are proportional to
 /// the text.

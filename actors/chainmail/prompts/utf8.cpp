@@ -85,7 +85,7 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-bool is_blank_code_point(char32_t number) {
+bool is_blank(char32_t number) {
   if (number < 0x80)
     return number == ' ' || (number >= 0x09 && number <= 0x0d) ||
            (number >= 0x1c && number <= 0x1f);
@@ -97,13 +97,13 @@ bool is_blank_code_point(char32_t number) {
 std::string_view trimmed(std::string_view text) {
   while (!text.empty()) {
     auto [number, bytes] = first_code_point(text);
-    if (!is_blank_code_point(number))
+    if (!is_blank(number))
       break;
     text.remove_prefix(bytes);
   }
   while (!text.empty()) {
     auto [number, bytes] = last_code_point(text);
-    if (!is_blank_code_point(number))
+    if (!is_blank(number))
       break;
     text.remove_suffix(bytes);
   }
