@@ -20,7 +20,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-constexpr auto timeout = std::chrono::seconds{120};
+constexpr auto loop_timeout = std::chrono::seconds{120};
 
 /// The actor's until it has ended.
 struct loop_state {
@@ -43,7 +43,7 @@ struct asker_state {
 
   void ask() {
     ++asked;
-    auto content = loop->plan.request(make_context(self, timeout));
+    auto content = loop->plan.request(make_context(self, loop_timeout));
     auto now = clock::now();
     pending.emplace(self->ask(loop->plan.to, std::move(content)), now);
   }

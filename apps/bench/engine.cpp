@@ -7,7 +7,7 @@ namespace chainmail::bench {
 
 namespace {
 
-constexpr auto body =
+constexpr auto engine_body =
     R"({"model":"gpt-3.5-turbo-instruct","prompt":["What is a good name for a company that makes )"
     R"(toothpaste?"],"temperature":0.7,"max_tokens":256})";
 
@@ -15,7 +15,7 @@ loop_plan fetches(const http_actor& http, const load& how_much) {
   http_request request;
   request.url = how_much.llm.endpoint.base_url + "/completions";
   request.headers = {{"Content-Type", "application/json"}};
-  request.body = body;
+  request.body = engine_body;
   loop_plan result;
   result.to = caf::actor_cast<caf::actor>(http);
   result.in_flight = how_much.in_flight;

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double least_rate = 0.95;
+constexpr double least_share = 0.95;
 constexpr double most_refused = 0.01;
 
 /// From 1 to about twice as many words as the mean, in no obvious order.
@@ -72,8 +72,9 @@ caf::expected<report> limits(caf::actor_system& system, const load& how_much) {
   auto held = std::max(requests_held, tokens_held);
   result.demand(
       totals.all_errors() == 0, std::to_string(totals.all_errors()) + " calls ended in an error");
-  result.demand(held >= least_rate, "the calls used only " + digits(held) +
-                                        " of what the endpoint allows, not " + digits(least_rate));
+  result.demand(held >= least_share, "the calls used only " + digits(held) +
+                                         " of what the endpoint allows, not " +
+                                         digits(least_share));
   result.demand(refused < most_refused, digits(refused) +
                                             " of the requests were answered 429, not less than " +
                                             digits(most_refused));

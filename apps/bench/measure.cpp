@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace chainmail::bench {
 
@@ -38,6 +40,14 @@ long peak_rss_kib() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss;
+}
+
+long rss_kib() {
+  std::ifstream file{"/proc/self/statm"};
+  long all_pages = 0;
+  long pages = 0;
+  file >> all_pages >> pages;
+  return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 void note_cost(figures& to, size_t calls, const stopwatch& watch) {

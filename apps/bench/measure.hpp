@@ -43,6 +43,9 @@ struct figures {
 /// Of this process since its start.
 long peak_rss_kib();
 
+/// Of this process now.
+long rss_kib();
+
 /// Nearest rank; 0 of nothing. Reorders.
 double percentile(std::vector<double>& of, double share);
 

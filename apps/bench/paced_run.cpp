@@ -21,10 +21,10 @@ using namespace std::chrono_literals;
 constexpr auto shortest_sleep = 100us;
 
 /// Of each call.
-constexpr auto timeout = 60s;
+constexpr auto paced_timeout = 60s;
 
 /// Makes the calls up to a number.
-using caller_actor = caf::typed_actor<caf::result<void>(call_atom, uint64_t)>;
+using paced_caller_actor = caf::typed_actor<caf::result<void>(call_atom, uint64_t)>;
 
 struct run_state {
   chain_actor chain;
@@ -35,20 +35,20 @@ struct run_state {
   std::atomic<uint64_t> answered = 0;
 };
 
-struct caller_state {
+struct paced_caller_state {
   static constexpr const char* name = "chainmail.bench.paced_caller";
 
-  using actor_type = hub_actor<caller_actor, caller_state>;
+  using actor_type = hub_actor<paced_caller_actor, paced_caller_state>;
 
   struct waiting {
     uint64_t index;
     pace::clock::time_point called;
   };
 
-  caller_state(actor_type* self_ptr, std::shared_ptr<run_state> with)
+  paced_caller_state(actor_type* self_ptr, std::shared_ptr<run_state> with)
     : self(self_ptr), run(std::move(with)) {}
 
-  hub<caller_actor>::behavior_type make_behavior() {
+  hub<paced_caller_actor>::behavior_type make_behavior() {
     return {
         [this](call_atom, uint64_t until) {
           while (called < until)
@@ -65,7 +65,7 @@ struct caller_state {
     pending.emplace(id.response_id().integer_value(), waiting{index, pace::clock::now()});
     caf::actor_cast<caf::abstract_actor*>(run->chain)
         ->enqueue(compat::make_element(caf::strong_actor_ptr{self->ctrl()}, id, call_atom_v,
-                      name_inputs(), make_context(self, timeout)),
+                      name_inputs(), make_context(self, paced_timeout)),
             self->context());
   }
 
@@ -99,7 +99,7 @@ paced_figures run_at_pace(caf::actor_system& system, const chain_actor& chain, p
   caf::scoped_actor self{system};
   caller_runs runs{system};
   auto caller =
-      caf::actor_cast<caf::actor>(system.spawn<light_actor<caller_state::actor_type>>(run));
+      caf::actor_cast<caf::actor>(system.spawn<light_actor<paced_caller_state::actor_type>>(run));
   wake_precisely();
   plan.begin = pace::clock::now();
   run->plan = plan;

@@ -19,7 +19,7 @@ namespace {
 
 using clock = pace::clock;
 
-constexpr auto body =
+constexpr auto plain_body =
     R"({"model":"gpt-3.5-turbo-instruct","prompt":["What is a good name for a company that makes )"
     R"(toothpaste?"],"temperature":0.7,"max_tokens":256})";
 
@@ -121,7 +121,7 @@ private:
       auto& made = *slots_.emplace_back(std::make_unique<slot>());
       auto* easy = made.easy.get();
       curl_easy_setopt(easy, CURLOPT_URL, url_.c_str());
-      curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+      curl_easy_setopt(easy, CURLOPT_POSTFIELDS, plain_body);
       curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_);
       curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
       curl_easy_setopt(easy, CURLOPT_WRITEDATA, &made.answer);

@@ -10,12 +10,12 @@ namespace chainmail::bench {
 
 namespace {
 
-constexpr double width = 640;
-constexpr double height = 360;
-constexpr double left = 62;
-constexpr double right = width - 18;
-constexpr double top = 34;
-constexpr double bottom = height - 46;
+constexpr double plot_width = 640;
+constexpr double plot_height = 360;
+constexpr double plot_left = 62;
+constexpr double plot_right = plot_width - 18;
+constexpr double plot_top = 34;
+constexpr double plot_bottom = plot_height - 46;
 
 std::string px(double number) {
   std::array<char, 32> text{};
@@ -111,10 +111,10 @@ struct canvas {
   scale y;
 
   [[nodiscard]] double at_x(double value) const {
-    return left + x.place_of(value) * (right - left);
+    return plot_left + x.place_of(value) * (plot_right - plot_left);
   }
   [[nodiscard]] double at_y(double value) const {
-    return bottom - y.place_of(value) * (bottom - top);
+    return plot_bottom - y.place_of(value) * (plot_bottom - plot_top);
   }
   [[nodiscard]] bool shows(const point& p) const {
     return (!x.is_logarithmic || p.x > 0) && (!y.is_logarithmic || p.y > 0);
@@ -124,15 +124,15 @@ struct canvas {
 std::string draw_axes(const canvas& on, const axis& x, const axis& y) {
   std::string result;
   for (auto tick : on.y.ticks) {
-    result += line("grid", left, on.at_y(tick), right, on.at_y(tick));
-    result += text_at(left - 8, on.at_y(tick) + 4, "end", "tick", short_number(tick));
+    result += line("grid", plot_left, on.at_y(tick), plot_right, on.at_y(tick));
+    result += text_at(plot_left - 8, on.at_y(tick) + 4, "end", "tick", short_number(tick));
   }
   for (auto tick : on.x.ticks) {
-    result += line("grid", on.at_x(tick), bottom, on.at_x(tick), bottom + 5);
-    result += text_at(on.at_x(tick), bottom + 18, "middle", "tick", short_number(tick));
+    result += line("grid", on.at_x(tick), plot_bottom, on.at_x(tick), plot_bottom + 5);
+    result += text_at(on.at_x(tick), plot_bottom + 18, "middle", "tick", short_number(tick));
   }
-  result += line("axis", left, bottom, right, bottom);
-  result += text_at((left + right) / 2, height - 8, "middle", "label", x.label);
+  result += line("axis", plot_left, plot_bottom, plot_right, plot_bottom);
+  result += text_at((plot_left + plot_right) / 2, plot_height - 8, "middle", "label", x.label);
   // Above the axis, so that nobody has to turn the head.
   result += text_at(4, 14, "start", "label", y.label);
   return result;
@@ -163,7 +163,7 @@ std::string draw_legend(const std::vector<series>& lines) {
   double needed = 0;
   for (const auto& each : lines)
     needed += a_mark + a_letter * static_cast<double>(each.name.size());
-  auto x = right - needed + 12;
+  auto x = plot_right - needed + 12;
   std::string result;
   for (const auto& each : lines) {
     result += "<g class=\"s" + std::to_string(each.style % 5) + "\">" + mark(each.style, x, 10) +
@@ -262,7 +262,7 @@ std::string draw_plot(const axis& x, const axis& y, const std::vector<series>& l
   if (shown.empty())
     return {};
   canvas on{scale_for(x, xs), scale_for(y, ys)};
-  auto result = "<svg viewBox=\"0 0 " + px(width) + " " + px(height) +
+  auto result = "<svg viewBox=\"0 0 " + px(plot_width) + " " + px(plot_height) +
                 "\" role=\"img\" aria-label=\"" + escaped(y.label + " against " + x.label) + "\">" +
                 draw_axes(on, x, y);
   constexpr size_t most_marks = 40;

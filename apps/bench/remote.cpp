@@ -17,11 +17,11 @@ namespace {
 using namespace std::chrono_literals;
 
 /// What the issue of this scenario asks of a loopback on two cores.
-constexpr double least_rate = 25'000;
+constexpr double least_remote_rate = 25'000;
 constexpr double most_added_ms = 0.5;
 
 constexpr size_t single_calls = 2'000;
-constexpr size_t rounds = 5;
+constexpr size_t remote_rounds = 5;
 
 llm_actor spawn_echo(caf::actor_system& system) {
   return spawn_scripted_llm(system, [](const llm_request& request) {
@@ -71,7 +71,7 @@ caf::expected<crowd> run_crowds(
   gather_options options;
   options.max_in_flight = static_cast<uint32_t>(how_much.in_flight);
   crowd result;
-  for (size_t round = 0; round < rounds; ++round) {
+  for (size_t round = 0; round < remote_rounds; ++round) {
     std::vector<values> inputs;
     for (size_t i = 0; i < how_much.calls; ++i)
       inputs.push_back({{"x", std::to_string(i)}});
@@ -106,7 +106,7 @@ caf::expected<report> remote(caf::actor_system& system, const load& how_much) {
   auto added = percentile(*remote_ms, 0.5) - percentile(*local_ms, 0.5);
   auto rate = percentile(all->rates, 0.5);
   report_writer result{"remote"};
-  result.add("calls", static_cast<uint64_t>(how_much.calls * rounds))
+  result.add("calls", static_cast<uint64_t>(how_much.calls * remote_rounds))
       .add("in_flight", static_cast<uint64_t>(how_much.in_flight))
       .add("wrong", static_cast<uint64_t>(all->wrong))
       .add("calls_per_s", rate)
@@ -117,7 +117,7 @@ caf::expected<report> remote(caf::actor_system& system, const load& how_much) {
       .add("added_p50_ms", added);
   result.demand(
       all->wrong == 0, std::to_string(all->wrong) + " calls had no answer, or a wrong one");
-  result.demand(rate >= least_rate, "only " + digits(rate) + " calls a second, not 25000");
+  result.demand(rate >= least_remote_rate, "only " + digits(rate) + " calls a second, not 25000");
   result.demand(added < most_added_ms, "a hop adds " + digits(added) + " ms, not less than 0.5");
   return result.finish(all->first_error);
 }

@@ -10,7 +10,7 @@ namespace chainmail::bench {
 
 namespace {
 
-constexpr auto style = R"(
+constexpr auto page_style = R"(
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --faint: #e3e7ec; --paper: #ffffff; --card: #f6f8fa;
   --good: #137a3f; --bad: #b42318; --s0: #2457d6; --s1: #c2570c; --s2: #0f8a5f; --s3: #8b3fc7; --s4: #5b6675; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa5b4; --faint: #2c3440; --paper: #11161d;
@@ -252,7 +252,7 @@ std::string method(const report_content& content) {
 std::string to_html(const report_content& content) {
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">" +
-         tag("title", "chainmail: as fast as the wire?") + tag("style", style) +
+         tag("title", "chainmail: as fast as the wire?") + tag("style", page_style) +
          "</head><body><main>" + tag("h1", "How little stands between a caller and the wire") +
          method(content) + tag("section", tally(content.rows)) + tag("h2", "Figures and bounds") +
          table(content.rows) + tag("h2", "Plots") + plots(content) + tag("h2", "Machine") +

@@ -68,10 +68,6 @@ std::string load_average() {
   return text.data();
 }
 
-std::string number(int x) {
-  return std::to_string(x);
-}
-
 std::vector<std::pair<std::string, std::string>> describe_machine() {
   utsname kernel{};
   uname(&kernel);
@@ -83,10 +79,11 @@ std::vector<std::pair<std::string, std::string>> describe_machine() {
       {"processor", first_value("/proc/cpuinfo", "model name")},
       {"memory", first_value("/proc/meminfo", "MemTotal")},
       {"kernel", std::string{kernel.sysname} + " " + kernel.release},
-      {"chainmail", number(CHAINMAIL_VERSION_MAJOR) + "." + number(CHAINMAIL_VERSION_MINOR) + "." +
-                        number(CHAINMAIL_VERSION_PATCH)},
-      {"CAF", number(CAF_MAJOR_VERSION) + "." + number(CAF_MINOR_VERSION) + "." +
-                  number(CAF_PATCH_VERSION)},
+      {"chainmail", std::to_string(CHAINMAIL_VERSION_MAJOR) + "." +
+                        std::to_string(CHAINMAIL_VERSION_MINOR) + "." +
+                        std::to_string(CHAINMAIL_VERSION_PATCH)},
+      {"CAF", std::to_string(CAF_MAJOR_VERSION) + "." + std::to_string(CAF_MINOR_VERSION) + "." +
+                  std::to_string(CAF_PATCH_VERSION)},
       {"libcurl", curl_version()},
 #ifdef __clang__
       {"compiler", __VERSION__},

@@ -1,4 +1,5 @@
 // A constant rate for a long time: memory must not grow, and nothing may be left at the end.
+#include "measure.hpp"
 #include "paced_run.hpp"
 #include "processes.hpp"
 #include "scenarios.hpp"
@@ -7,10 +8,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <thread>
-#include <unistd.h>
 
 namespace chainmail::bench {
 
@@ -23,14 +22,6 @@ constexpr auto settling_time = 60s;
 
 std::string in_microseconds(caf::timespan time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(time).count()) + "us";
-}
-
-double rss_kib() {
-  std::ifstream file{"/proc/self/statm"};
-  uint64_t all = 0;
-  uint64_t resident = 0;
-  file >> all >> resident;
-  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1024;
 }
 
 uint64_t open_sockets() {
@@ -129,7 +120,7 @@ caf::expected<report> soak(caf::actor_system& system, const load& how_much) {
     plan.calls = static_cast<uint64_t>(plan.per_second * seconds);
     stopwatch watch;
     found = run_at_pace(system, chain, plan, [&] {
-      samples.push_back({watch.wall_s(), rss_kib()});
+      samples.push_back({watch.wall_s(), static_cast<double>(rss_kib())});
     });
   }
   caf::scoped_actor self{system};

@@ -1,5 +1,6 @@
 // Streams: a crowd of them at once, a consumer that is slow, and a cancel in the middle.
 #include "latency_histogram.hpp"
+#include "measure.hpp"
 #include "processes.hpp"
 #include "scenarios.hpp"
 #include "stack.hpp"
@@ -10,10 +11,8 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <thread>
-#include <unistd.h>
 #include <unordered_map>
 
 namespace chainmail::bench {
@@ -86,14 +85,6 @@ llm_request request_of(std::string text, std::optional<int64_t> max_tokens = {})
 // -- who listens --------------------------------------------------------------------------
 
 /// Of this process, now.
-long rss_kib() {
-  std::ifstream file{"/proc/self/statm"};
-  long all_pages = 0;
-  long pages = 0;
-  file >> all_pages >> pages;
-  return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /// What came of all streams that share a sink.
 struct heard {
   latency_histogram gaps;

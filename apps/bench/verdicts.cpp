@@ -62,9 +62,9 @@ by_pair times(by_pair values, double factor) {
 }
 
 /// Puts the table together.
-class table {
+class verdict_table {
 public:
-  explicit table(const run_log& from) : log_(from) {}
+  explicit verdict_table(const run_log& from) : log_(from) {}
 
   std::vector<row> rows() && { return std::move(rows_); }
 
@@ -135,7 +135,7 @@ private:
 
 // -- the questions ------------------------------------------------------------------------
 
-void whole_stack(table& to) {
+void whole_stack(verdict_table& to) {
   constexpr auto cpu = "cpu_us_per_call";
   to.heading(0);
   to.ratio(
@@ -147,7 +147,7 @@ void whole_stack(table& to) {
       "curl_multi 100");
 }
 
-void crowds(table& to) {
+void crowds(verdict_table& to) {
   to.heading(1);
   to.ratio("wall time", "s", "wall_s", "fanout 5000 cold", "curl_multi, fresh connections",
       "curl_multi 5000 fresh", at_most(0.9));
@@ -163,7 +163,7 @@ void crowds(table& to) {
   to.figure("peak memory a call in flight", "KiB", "fanout 10000 cold", memory, at_most(22));
 }
 
-void growth(table& to) {
+void growth(verdict_table& to) {
   auto growth_of = [&](const std::string& least, const std::string& most) {
     return combine(to.values(most, "cpu_us_per_call"), to.values(least, "cpu_us_per_call"), over);
   };
@@ -174,7 +174,7 @@ void growth(table& to) {
       over, at_most(1.3));
 }
 
-void chains(table& to) {
+void chains(verdict_table& to) {
   to.heading(4);
   by_pair best;
   for (const auto* run : {"chain_only", "chain_only 1 thread", "chain_only 2 threads"})
@@ -192,14 +192,14 @@ void chains(table& to) {
       to.values("LangChain.js no network", "rps"), "ours / peer", over);
 }
 
-void waiting(table& to) {
+void waiting(verdict_table& to) {
   to.heading(5);
   to.beside("CPU time of a call at the fast host", "us", "waiting",
       to.values("waiting", "beside_cpu_us_per_call"), "alone",
       to.values("waiting", "alone_cpu_us_per_call"), "beside / alone", over, at_most(1.2));
 }
 
-void soak(table& to) {
+void soak(verdict_table& to) {
   to.heading(6);
   to.beside("memory after the first minute: growth along the line, and scatter", "KiB", "soak",
       to.values("soak", "rss_growth_kib"), "scatter", to.values("soak", "rss_noise_kib"),
@@ -208,7 +208,7 @@ void soak(table& to) {
   to.figure("permits left at the end", "", "soak", to.values("soak", "permits_left"), at_most(0));
 }
 
-void latency(table& to) {
+void latency(verdict_table& to) {
   constexpr double us_in_ms = 1'000;
   to.heading(7);
   auto added = [&](const char* what, const std::string& figure, bound b) {
@@ -224,7 +224,7 @@ void latency(table& to) {
       to.values("start_up", "p50_ms"), at_most(25));
 }
 
-void others(table& to) {
+void others(verdict_table& to) {
   to.heading(8);
   to.figure(
       "limiter: permits a second, 10,000 waiting", "1/s", "limiter", to.values("limiter", "rps"));
@@ -255,7 +255,7 @@ const std::vector<std::string>& headings() {
 }
 
 std::vector<row> judge(const run_log& log) {
-  table result{log};
+  verdict_table result{log};
   for (auto* ask : {whole_stack, crowds, growth, chains, waiting, soak, latency, others})
     ask(result);
   return std::move(result).rows();

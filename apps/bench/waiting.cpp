@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr size_t rounds = 5;
+constexpr size_t waiting_rounds = 5;
 
 /// At the fast host.
 constexpr size_t in_flight = 100;
@@ -123,7 +123,7 @@ caf::expected<report> waiting(caf::actor_system& system, const load& how_much) {
   std::vector<double> ratios;
   size_t errors = 0;
   std::string first_error;
-  for (size_t round = 0; round <= rounds; ++round) {
+  for (size_t round = 0; round <= waiting_rounds; ++round) {
     auto alone = hosts.run_fast();
     auto beside = hosts.run_fast_beside();
     if (!alone || !beside)
@@ -141,7 +141,7 @@ caf::expected<report> waiting(caf::actor_system& system, const load& how_much) {
   }
   auto ratio = percentile(ratios, 0.5);
   report_writer result{"waiting"};
-  result.add("calls", static_cast<uint64_t>(how_much.calls * rounds))
+  result.add("calls", static_cast<uint64_t>(how_much.calls * waiting_rounds))
       .add("errors", static_cast<uint64_t>(errors))
       .add("waiting", static_cast<uint64_t>(how_much.in_flight))
       .add("alone_cpu_us_per_call", percentile(alone_us, 0.5))

@@ -18,7 +18,7 @@ constexpr double header_height = 108;
 constexpr double group_height = 40;
 constexpr double footer_height = 40;
 
-constexpr auto style = R"(<style>
+constexpr auto timeline_style = R"(<style>
   .page { fill: #ffffff } .ink { fill: #1c2430 } .soft { fill: #5c6b7d }
   .grid { stroke: #e3e8ee; stroke-width: 1 } .call { fill: #2a7de1 } .failed { fill: #d64545 }
   .wait { fill: #a9cbf5 }
@@ -143,7 +143,7 @@ std::string draw_svg(
   auto row = row_height(groups);
   auto result = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(width) + " " +
                 number(height) + "\" width=\"" + number(width) + "\" height=\"" + number(height) +
-                "\" role=\"img\">\n<title>" + escaped(title) + "</title>\n" + style;
+                "\" role=\"img\">\n<title>" + escaped(title) + "</title>\n" + timeline_style;
   result += rect_at(0, 0, width, height, 0, "page");
   result += text_at(margin, 40, "ink title", title);
   result += text_at(margin, 62, "soft", subtitle);

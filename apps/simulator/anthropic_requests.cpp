@@ -101,7 +101,7 @@ void read_conversation(generation& result, const Value& root) {
   result.history.resize(last);
 }
 
-void read_tools(generation& result, const Value& root) {
+void read_anthropic_tools(generation& result, const Value& root) {
   const Value* tools = find(root, "tools");
   if (tools != nullptr && !tools->IsArray())
     refuse("tools", "an array");
@@ -150,7 +150,7 @@ generation read_messages(std::string_view json) {
   for (auto key : {"temperature", "top_p", "top_k"})
     check_number(root, key);
   read_conversation(result, root);
-  read_tools(result, root);
+  read_anthropic_tools(result, root);
   return result;
 }
 

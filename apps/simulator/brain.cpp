@@ -4,6 +4,7 @@
 
 #include "brain_shapes.hpp"
 #include "brain_text.hpp"
+#include "words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,8 +12,6 @@
 namespace chainmail::simulator {
 
 namespace {
-
-constexpr auto npos = std::string_view::npos;
 
 // -- routing and arithmetic ---------------------------------------------------
 
@@ -49,7 +48,7 @@ reply calculate(const prompt_view& prompt) {
       return {};
     auto found = arithmetic_of(question);
     if (!found)
-      return "Answer: " + std::string(unknown);
+      return "Answer: " + std::string(no_answer);
     return fence + "\n" + (fence == "```python" ? "print(" + *found + ")" : *found) + "\n```\n";
   }
   return {};
@@ -107,7 +106,7 @@ std::optional<std::string> recall(std::string_view prompt, std::span<const messa
   if (!is_question(prompt))
     return {};
   auto found = answer_from(without_instruction(context, false), prompt);
-  if (!found.starts_with(unknown))
+  if (!found.starts_with(no_answer))
     return found;
   auto earlier = remembered(prompt, said);
   bool may_not_know = context.find("don't know") < context.size();

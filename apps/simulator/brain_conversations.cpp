@@ -3,6 +3,7 @@
 #include "brain_shapes.hpp"
 #include "brain_text.hpp"
 #include "requests.hpp"
+#include "words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,8 +11,6 @@
 namespace chainmail::simulator {
 
 namespace {
-
-constexpr auto npos = std::string_view::npos;
 
 std::string excerpt(std::string_view text) {
   constexpr std::size_t longest = 200;

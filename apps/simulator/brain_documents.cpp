@@ -2,6 +2,7 @@
 
 #include "brain_shapes.hpp"
 #include "brain_text.hpp"
+#include "words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,8 +11,6 @@
 namespace chainmail::simulator {
 
 namespace {
-
-constexpr auto npos = std::string_view::npos;
 
 bool begins_instruction(std::string_view line) {
   constexpr std::array<std::string_view, 14> openings{"use ", "given ", "answer ", "you are ",
@@ -39,7 +38,7 @@ std::string better_answer(
   }
   auto best = best_match(question, read.sentences);
   if (!best || read.sentences[best->index].text.data() == existing.data())
-    return std::string(existing.empty() ? unknown : existing);
+    return std::string(existing.empty() ? no_answer : existing);
   return answer_with(read.sentences[best->index], read.has_sources);
 }
 
@@ -73,7 +72,7 @@ std::string answer_from(std::string_view context, std::string_view question) {
   auto read = read_text(context);
   if (auto best = best_match(question, read.sentences))
     return answer_with(read.sentences[best->index], read.has_sources);
-  return read.has_sources ? std::string(unknown) + "\nSOURCES:" : std::string(unknown);
+  return read.has_sources ? std::string(no_answer) + "\nSOURCES:" : std::string(no_answer);
 }
 
 reply answer_helpfully(const prompt_view& prompt) {

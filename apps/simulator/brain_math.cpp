@@ -16,7 +16,7 @@ namespace {
 // -- tokens -------------------------------------------------------------------
 
 /// A number without separators, a word in lower case, or one sign.
-using token = std::string;
+using math_token = std::string;
 
 bool is_number(std::string_view text) {
   return is_digit(text[0]) || (text[0] == '.' && text.size() > 1);
@@ -41,10 +41,10 @@ std::string take_number(std::string_view& text) {
   return digits.front() == '.' ? "0" + digits : digits;
 }
 
-std::vector<token> tokens_of(std::string_view text) {
+std::vector<math_token> math_tokens_of(std::string_view text) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 5> signs{{{"**", "^"},
       {"\xC3\x97", "*"}, {"\xC3\xB7", "/"}, {"\xE2\x88\x92", "-"}, {"\xC2\xB7", "*"}}};
-  std::vector<token> result;
+  std::vector<math_token> result;
   while (!text.empty()) {
     auto sign = std::ranges::find_if(signs, [&](auto& one) { return text.starts_with(one.first); });
     if (sign != signs.end()) {
@@ -89,8 +89,8 @@ std::uint64_t multiple(std::string_view word) {
 }
 
 /// "one hundred and five thousand", "3 million": numbers in words become digits.
-std::vector<token> with_digits(const std::vector<token>& tokens) {
-  std::vector<token> result;
+std::vector<math_token> with_digits(const std::vector<math_token>& tokens) {
+  std::vector<math_token> result;
   for (std::size_t i = 0; i < tokens.size();) {
     std::uint64_t sum = 0;
     std::uint64_t part = 0;
@@ -126,7 +126,7 @@ std::vector<token> with_digits(const std::vector<token>& tokens) {
 /// Recursive descent over the tokens. A term knows how tightly it binds, for the parentheses.
 class parser {
 public:
-  explicit parser(std::vector<token> tokens) : tokens_(std::move(tokens)) {}
+  explicit parser(std::vector<math_token> tokens) : tokens_(std::move(tokens)) {}
 
   /// The arithmetic at or after any token, if no other number is left over.
   std::optional<std::string> find() {
@@ -153,7 +153,7 @@ private:
 
   /// No part of a calculation stands before or after what was read.
   bool is_whole(std::size_t begin, std::size_t end) const {
-    auto is_arithmetic = [](const token& one) {
+    auto is_arithmetic = [](const math_token& one) {
       return is_number(one) || std::string_view("+-*/^()%!=").find(one) < 10 || one == "x" ||
              one == "rounded" || one == "times" || one == "squared";
     };
@@ -305,7 +305,7 @@ private:
     return number;
   }
 
-  std::vector<token> tokens_;
+  std::vector<math_token> tokens_;
   std::size_t at_ = 0;
   int operations_ = 0;
   int depth_ = 0;
@@ -317,7 +317,7 @@ std::optional<std::string> arithmetic_of(std::string_view question) {
   constexpr std::size_t longest_question = 2000;
   if (question.size() > longest_question)
     return {};
-  return parser(with_digits(tokens_of(question))).find();
+  return parser(with_digits(math_tokens_of(question))).find();
 }
 
 } // namespace chainmail::simulator

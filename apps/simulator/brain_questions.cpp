@@ -5,15 +5,10 @@
 #include "words.hpp"
 
 #include <algorithm>
-#include <initializer_list>
 
 namespace chainmail::simulator {
 
 namespace {
-
-bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
-  return std::ranges::find(list, text) != list.end();
-}
 
 bool is_auxiliary(std::string_view word) {
   return is_one_of(word, {"is", "are", "was", "were", "do", "does", "did", "has", "have", "had",
@@ -35,15 +30,15 @@ bool is_usual_verb(std::string_view word) {
           "invented", "founded", "discovered", "created", "cost", "costs", "eat", "eats"});
 }
 
-struct token {
+struct line_token {
   std::string_view text; ///< without the punctuation around it
   std::string lower = {};
   bool ends_phrase = false;
 };
 
-std::vector<token> tokens_of(std::string_view line) {
+std::vector<line_token> line_tokens_of(std::string_view line) {
   constexpr std::size_t most = 200;
-  std::vector<token> result;
+  std::vector<line_token> result;
   while (result.size() < most && !(line = trim(line)).empty()) {
     auto size = std::min(line.find_first_of(" \t\n\r"), line.size());
     auto text = line.substr(0, size);
@@ -62,18 +57,18 @@ std::vector<token> tokens_of(std::string_view line) {
   return result;
 }
 
-std::string_view span_of(const token& first, const token& last) {
+std::string_view span_of(const line_token& first, const line_token& last) {
   auto end = last.text.data() + last.text.size();
   return {first.text.data(), static_cast<std::size_t>(end - first.text.data())};
 }
 
-bool is_content(const token& one) {
+bool is_content(const line_token& one) {
   return !is_stop_word(one.lower) && !is_usual_verb(one.lower);
 }
 
 /// Where to look for what a question is about: after "is" in "How fast is it?", after "do I run" in
 /// "How do I run it?", after the verb in "Who wrote it?", at the noun in "Which tools are used?"
-std::size_t start_of_subject(const std::vector<token>& tokens) {
+std::size_t start_of_subject(const std::vector<line_token>& tokens) {
   auto found =
       std::ranges::find_if(tokens, [](const auto& one) { return is_auxiliary(one.lower); });
   auto at = static_cast<std::size_t>(found - tokens.begin());
@@ -91,7 +86,7 @@ std::size_t start_of_subject(const std::vector<token>& tokens) {
 std::string_view subject_of(std::string_view question) {
   constexpr std::size_t longest_subject = 100;
   constexpr std::size_t most_words = 6;
-  auto tokens = tokens_of(question);
+  auto tokens = line_tokens_of(question);
   std::string_view result;
   auto take_run = [&](std::size_t first) {
     auto last = first;
@@ -118,7 +113,7 @@ std::string_view subject_of(std::string_view question) {
 
 /// What a pronoun is to be replaced with; empty: it is none, or stands for nothing.
 std::string replacement(
-    const std::vector<token>& tokens, std::size_t at, std::string_view subject) {
+    const std::vector<line_token>& tokens, std::size_t at, std::string_view subject) {
   const auto& word = tokens[at].lower;
   bool is_last = at + 1 == tokens.size() || tokens[at].ends_phrase;
   auto next = is_last ? std::string_view{} : std::string_view{tokens[at + 1].lower};
@@ -140,7 +135,7 @@ std::string replacement(
 /// The follow-up with the subject in place of its pronouns; empty if it has none.
 std::string with_subject(std::string_view follow_up, std::string_view subject) {
   std::string result;
-  auto tokens = tokens_of(follow_up);
+  auto tokens = line_tokens_of(follow_up);
   auto at = follow_up.data();
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     auto instead = replacement(tokens, i, subject);
@@ -207,7 +202,7 @@ std::string standalone_question(std::string_view history, std::string_view follo
     return std::string(follow_up);
   if (auto filled = with_subject(rest, subject); !filled.empty())
     return as_question(std::move(filled));
-  auto tokens = tokens_of(rest);
+  auto tokens = line_tokens_of(rest);
   if (tokens.empty())
     return std::string(follow_up);
   bool is_phrase = tokens.size() <= 6 && !is_question_word(tokens[0].lower);
@@ -218,7 +213,7 @@ std::string standalone_question(std::string_view history, std::string_view follo
   }
   if (was_opened)
     return as_question(std::string(rest));
-  if (std::ranges::all_of(tokens, [](const token& one) { return is_stop_word(one.lower); }))
+  if (std::ranges::all_of(tokens, [](const line_token& one) { return is_stop_word(one.lower); }))
     return std::string(span_of(tokens.front(), tokens.back())) + ", about " + std::string(subject) +
            "?";
   return std::string(follow_up);

@@ -13,7 +13,6 @@ namespace chainmail::simulator {
 
 namespace {
 
-constexpr auto npos = std::string_view::npos;
 constexpr std::string_view takes_text =
     R"({"type":"object","properties":{"input":{"type":"string"}},"required":["input"]})";
 
@@ -97,7 +96,7 @@ reply follow_react(const prompt_view& prompt) {
            "\nAction Input: " + input_of(calls.front(), tools);
   auto answer = answer_from_results(question, results);
   return " I now know the final answer.\nFinal Answer: " +
-         (answer.empty() ? std::string(unknown) : answer);
+         (answer.empty() ? std::string(no_answer) : answer);
 }
 
 } // namespace chainmail::simulator

@@ -34,7 +34,7 @@ struct prompt_view {
 /// Empty: the prompt only looked like one of the kind. Each gets the prompt without its ending.
 using reply = std::optional<std::string>;
 
-inline constexpr std::string_view unknown = "I don't know.";
+inline constexpr std::string_view no_answer = "I don't know.";
 
 // Over documents.
 reply answer_helpfully(const prompt_view& prompt);
@@ -46,7 +46,7 @@ reply rate(const prompt_view& prompt);
 reply refine(const prompt_view& prompt);
 reply summarize(const prompt_view& prompt);
 
-/// The sentence of a context that answers the question, or `unknown`; with sources if it has some.
+/// The sentence of a context that answers the question, or `no_answer`; with sources if it has some.
 std::string answer_from(std::string_view context, std::string_view question);
 
 /// The text after the instruction at its beginning, which is a paragraph, or lines before the text.

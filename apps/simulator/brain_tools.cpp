@@ -18,7 +18,6 @@ namespace chainmail::simulator {
 
 namespace {
 
-constexpr auto npos = std::string_view::npos;
 constexpr std::size_t most_calls = 16;
 
 // -- what a tool is about -----------------------------------------------------

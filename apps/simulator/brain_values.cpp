@@ -13,7 +13,6 @@ namespace chainmail::simulator {
 
 namespace {
 
-constexpr auto npos = std::string_view::npos;
 constexpr std::size_t most_bytes = 8192;
 
 /// Words that begin requests, where a capital letter says nothing.

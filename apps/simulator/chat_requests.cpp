@@ -112,7 +112,7 @@ void read_messages(generation& result, const Value& root) {
 
 // -- tools --------------------------------------------------------------------
 
-void read_tools(generation& result, const Value& root) {
+void read_chat_tools(generation& result, const Value& root) {
   const Value* tools = find(root, "tools");
   if (tools == nullptr)
     return;
@@ -186,7 +186,7 @@ generation read_chat(std::string_view json, std::string_view deployment) {
   if (auto newer = whole_number(body.root(), "max_completion_tokens", 1, unlimited))
     result.max_tokens = newer;
   read_messages(result, body.root());
-  read_tools(result, body.root());
+  read_chat_tools(result, body.root());
   read_tool_choice(result, body.root());
   read_response_format(result, body.root());
   return result;

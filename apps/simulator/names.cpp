@@ -3,6 +3,7 @@
 #include "names.hpp"
 
 #include "vocabulary.hpp"
+#include "words.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -48,10 +49,6 @@ std::vector<word> words_of(std::string_view text) {
     inside = is_letter(c);
   }
   return words;
-}
-
-bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
-  return std::ranges::find(list, text) != list.end();
 }
 
 std::size_t count_words(std::string_view list) {

@@ -57,7 +57,8 @@ void put_message(json_writer& json, const choice& what) {
 }
 
 template <class PutContent>
-std::string document(const model_reply& what, std::string_view object, PutContent put_content) {
+std::string write_document(
+    const model_reply& what, std::string_view object, PutContent put_content) {
   rapidjson::StringBuffer buffer;
   json_writer json(buffer);
   json.StartObject();
@@ -177,12 +178,12 @@ private:
 } // namespace
 
 std::string completion_json(const model_reply& what) {
-  return document(what, "text_completion",
+  return write_document(what, "text_completion",
       [](json_writer& json, const choice& one) { put(json, "text", one.text); });
 }
 
 std::string chat_json(const model_reply& what) {
-  return document(what, "chat.completion", put_message);
+  return write_document(what, "chat.completion", put_message);
 }
 
 std::unique_ptr<streamed_reply> openai_stream(model_reply what, const openai_stream_options& opts) {

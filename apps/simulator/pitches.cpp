@@ -12,8 +12,6 @@ namespace chainmail::simulator {
 
 namespace {
 
-constexpr auto npos = std::string_view::npos;
-
 /// NAME and PRODUCT stand for what they say.
 constexpr std::array<std::string_view, 7> texts{
     "NAME makes PRODUCT for people who thought that they had enough PRODUCT. They had not.",

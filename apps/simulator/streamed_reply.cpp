@@ -14,13 +14,13 @@ namespace {
 constexpr std::size_t bytes_per_token = 4;
 
 /// Also the empty text takes a step.
-std::size_t steps_of(std::string_view text) {
+std::size_t size_in_steps(std::string_view text) {
   return std::max<std::size_t>(1, static_cast<std::size_t>(estimated_tokens(text)));
 }
 
 /// Without text, the calls come at once.
-std::size_t text_steps_of(const choice& what) {
-  return what.text.empty() && !what.calls.empty() ? 0 : steps_of(what.text);
+std::size_t text_size_in_steps(const choice& what) {
+  return what.text.empty() && !what.calls.empty() ? 0 : size_in_steps(what.text);
 }
 
 } // namespace
@@ -36,9 +36,9 @@ std::string_view token_of(std::string_view text, std::size_t index) {
 
 streamed_reply::streamed_reply(model_reply whole) : whole_(std::move(whole)) {
   for (const auto& choice : whole_.choices) {
-    auto size = text_steps_of(choice);
+    auto size = text_size_in_steps(choice);
     for (const auto& call : choice.calls)
-      size += steps_of(call.arguments);
+      size += size_in_steps(call.arguments);
     sizes_.push_back(size);
     steps_ = std::max(steps_, size);
   }
@@ -71,11 +71,11 @@ streamed_reply::piece streamed_reply::piece_at(std::size_t index, std::size_t st
     result.is_last = step + 1 == size;
     return true;
   };
-  if (cut(from.text, text_steps_of(from)))
+  if (cut(from.text, text_size_in_steps(from)))
     return result;
   for (const auto& call : from.calls) {
     result.call = &call;
-    if (cut(call.arguments, steps_of(call.arguments)))
+    if (cut(call.arguments, size_in_steps(call.arguments)))
       break;
     ++result.call_index;
   }

@@ -20,6 +20,10 @@ bool is_general_punctuation(std::string_view at) {
 
 } // namespace
 
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
+  return std::ranges::find(list, text) != list.end();
+}
+
 std::string lower_case(std::string_view text) {
   std::string result(text);
   for (auto& c : result)

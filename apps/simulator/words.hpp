@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
 namespace chainmail::simulator {
+
+constexpr auto npos = std::string_view::npos;
 
 /// A letter or digit of ASCII, or a byte of any other character.
 inline bool is_word_byte(char c) {
@@ -34,6 +37,8 @@ std::string_view trim(std::string_view text);
 /// Lower case without plural, -ing, -ed, final e and doubled final letters: "Retries" and "retrying"
 /// are both "retry". Looks at the first 64 bytes.
 std::string stem(std::string_view word);
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list);
 
 /// Expects lower case. Such words say little about what a text is about.
 bool is_stop_word(std::string_view word);
