@@ -10,6 +10,8 @@
 
 #include <stdexcept>
 
+namespace agent_failures_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -205,3 +207,5 @@ TEST_CASE_METHOD(fixture, "a cancel reaches every tool") {
   CHECK(slow.cancelled == std::vector{slow.calls.at(0).context.id});
   CHECK(slower.cancelled == std::vector{slower.calls.at(0).context.id});
 }
+
+} // namespace agent_failures_test

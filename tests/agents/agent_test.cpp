@@ -11,6 +11,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace agent_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -360,3 +362,5 @@ TEST_CASE("steps come back from documents and errors as they were") {
   CHECK(steps_of(make_failure(errc::timed_out, "late")).empty());
   CHECK(steps_of(values{}).empty());
 }
+
+} // namespace agent_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace react_text_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -180,3 +182,5 @@ TEST_CASE("the instructions tell of every tool and of the format") {
   }
   CHECK(text.find("one of [search, repeat, move]") != std::string::npos);
 }
+
+} // namespace react_text_test

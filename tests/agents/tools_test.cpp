@@ -18,6 +18,8 @@
 #include <future>
 #include <stdexcept>
 
+namespace tools_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -230,3 +232,5 @@ TEST_CASE("a text becomes the only property that it can mean") {
   CHECK(arguments_from_text("socks", schema_of_a_and_b) == "socks");
   CHECK(arguments_from_text("socks", "no schema") == "socks");
 }
+
+} // namespace tools_test

@@ -14,6 +14,8 @@
 #include <fstream>
 #include <unistd.h>
 
+namespace ask_test {
+
 using namespace chainmail;
 using namespace chainmail::ask;
 using namespace chainmail::test;
@@ -369,3 +371,5 @@ TEST_CASE("questions that cannot be asked are refused with a reason") {
   CHECK(contains(sentence_of(check_question(" \t ")), "empty"));
   CHECK(contains(sentence_of(check_question("a\xff")), "UTF-8"));
 }
+
+} // namespace ask_test

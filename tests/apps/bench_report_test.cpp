@@ -9,6 +9,8 @@
 #include <bench/report_page.hpp>
 #include <stdexcept>
 
+namespace bench_report_test {
+
 using namespace chainmail::bench;
 using Catch::Approx;
 
@@ -282,3 +284,5 @@ TEST_CASE("committed counts are read and written, and a broken line is named") {
     CHECK_THROWS_AS(instruction_counts::parse(broken), std::invalid_argument);
   }
 }
+
+} // namespace bench_report_test

@@ -7,6 +7,8 @@
 #include <bench/trend.hpp>
 #include <cmath>
 
+namespace bench_test {
+
 using namespace chainmail::bench;
 using namespace std::literals;
 using Catch::Approx;
@@ -94,3 +96,5 @@ TEST_CASE("samples without a trend have no slope") {
   CHECK(flat.slope_per_s == Approx(0).margin(1e-9));
   CHECK(flat.scatter > 0.4);
 }
+
+} // namespace bench_test

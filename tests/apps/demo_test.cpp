@@ -9,6 +9,8 @@
 #include <demo/timeline.hpp>
 #include <demo/waterfall.hpp>
 
+namespace demo_test {
+
 using namespace chainmail;
 using namespace chainmail::demo;
 using namespace chainmail::terminal;
@@ -159,3 +161,5 @@ TEST_CASE("a run over nodes is drawn node by node, and told in a sentence") {
   run.answered = 1;
   CHECK(demo::sentence_of(run).ends_with("1 of 2 calls answered."));
 }
+
+} // namespace demo_test

@@ -7,6 +7,8 @@
 #include <demo/waterfall.hpp>
 #include <terminal/fitted_text.hpp>
 
+namespace live_lines_test {
+
 using namespace chainmail::demo;
 using namespace chainmail::terminal;
 using namespace std::literals;
@@ -101,3 +103,5 @@ TEST_CASE("a waterfall of streams says when the first text was there") {
   for (const auto& line : drawn)
     CHECK(line.size() <= style.columns);
 }
+
+} // namespace live_lines_test

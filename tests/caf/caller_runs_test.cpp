@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace caller_runs_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -118,3 +120,5 @@ TEST_CASE(
   here.settle();
   CHECK(counter_state::log.size() == 2);
 }
+
+} // namespace caller_runs_test

@@ -4,6 +4,8 @@
 
 #include <set>
 
+namespace deadline_heap_test {
+
 using chainmail::deadline_heap;
 using namespace std::literals;
 
@@ -58,3 +60,5 @@ TEST_CASE("a million finished calls with far deadlines leave no memory behind") 
   }
   CHECK(h.heap.size() <= 128);
 }
+
+} // namespace deadline_heap_test

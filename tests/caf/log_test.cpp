@@ -15,6 +15,8 @@
 #include <functional>
 #include <sstream>
 
+namespace log_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -151,3 +153,5 @@ TEST_CASE("a log that nobody opened has no line") {
       "quiet")
             .empty());
 }
+
+} // namespace log_test

@@ -16,6 +16,8 @@
 #include <sstream>
 #include <thread>
 
+namespace metrics_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -283,3 +285,5 @@ TEST_CASE("what an HTTP worker shows as under way is gone when it is killed") {
   self->await_all_other_actors_done();
   CHECK(series{system}["chainmail_http_in_flight"] == 0);
 }
+
+} // namespace metrics_test

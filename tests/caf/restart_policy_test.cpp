@@ -4,6 +4,8 @@
 
 #include <vector>
 
+namespace restart_policy_test {
+
 using chainmail::restart_policy;
 using namespace std::literals;
 
@@ -52,3 +54,5 @@ TEST_CASE("waiting is not running") {
     one.crash_after(0s);
   CHECK(one.crash_after(0s) == 10s);
 }
+
+} // namespace restart_policy_test

@@ -8,6 +8,8 @@
 
 #include <stdexcept>
 
+namespace supervisor_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -286,3 +288,5 @@ TEST_CASE("a supervisor and its actor go when nobody has their handle") {
   here.advance(1min);
   CHECK(here.log->attempts <= 2);
 }
+
+} // namespace supervisor_test

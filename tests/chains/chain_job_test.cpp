@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+namespace chain_job_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -384,3 +386,5 @@ TEST_CASE_METHOD(fixture, "a chain of several steps refuses to stream") {
   time.settle();
   CHECK(got->error == errc::unsupported);
 }
+
+} // namespace chain_job_test

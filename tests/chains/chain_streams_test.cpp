@@ -17,6 +17,8 @@
 #include <caf/expected.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace chain_streams_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -178,3 +180,5 @@ TEST_CASE_METHOD(
   CHECK(done->result->at(0).error == errc::timed_out);
   CHECK(text_so_far(done->result->at(0).error) == "a b");
 }
+
+} // namespace chain_streams_test

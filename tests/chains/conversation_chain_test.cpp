@@ -8,6 +8,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace conversation_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -143,3 +145,5 @@ TEST_CASE_METHOD(fixture, "a conversation chain without LLM or memory is refused
   CHECK(refusal_of([&] { spawn_conversation_chain(time.system, llm, {}); }) ==
         "a conversation chain needs a valid memory actor");
 }
+
+} // namespace conversation_chain_test

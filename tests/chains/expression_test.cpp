@@ -16,6 +16,8 @@
 #include <set>
 #include <thread>
 
+namespace expression_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -179,3 +181,5 @@ TEST_CASE("threads evaluate side by side, and an error leaves nothing behind") {
     thread.join();
   CHECK(failures == std::vector<int>(4));
 }
+
+} // namespace expression_test

@@ -7,6 +7,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace llm_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -215,3 +217,5 @@ TEST_CASE("a malformed template is refused where the chain is spawned") {
   auto llm = spawn_scripted_llm(time.system, std::vector<scripted_reply>{});
   CHECK_THROWS_AS(spawn_llm_chain(time.system, llm, "a {"), std::invalid_argument);
 }
+
+} // namespace llm_chain_test

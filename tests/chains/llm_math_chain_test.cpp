@@ -5,6 +5,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace llm_math_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -68,3 +70,5 @@ TEST_CASE("a math chain without an LLM is refused") {
   CHECK(refusal_of([&] { spawn_llm_math_chain(time.system, {}); }) ==
         "an LLM math chain needs a valid LLM actor");
 }
+
+} // namespace llm_math_chain_test

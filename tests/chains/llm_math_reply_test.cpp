@@ -5,6 +5,8 @@
 #include <caf/expected.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace llm_math_reply_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -71,3 +73,5 @@ TEST_CASE("an expression that fails is refused with the evaluator's sentence") {
     CHECK(sentence.size() < 300);
   }
 }
+
+} // namespace llm_math_reply_test

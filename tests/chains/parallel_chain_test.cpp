@@ -7,6 +7,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace parallel_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -63,3 +65,5 @@ TEST_CASE_METHOD(chain_fixture, "a branch must have exactly one output") {
   CHECK(refusal_of([&] { spawn_parallel_chain(time.system, {}); }) ==
         "a parallel chain needs at least one branch");
 }
+
+} // namespace parallel_chain_test

@@ -9,6 +9,8 @@
 
 #include <stdexcept>
 
+namespace router_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -160,3 +162,5 @@ TEST_CASE_METHOD(fixture, "routes that a model could not choose by name are refu
   CHECK(refusal_of([&] { spawn_llm_router_chain(time.system, {}, routes()); }) ==
         "an LLM router chain needs a valid LLM actor");
 }
+
+} // namespace router_chain_test

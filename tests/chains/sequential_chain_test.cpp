@@ -7,6 +7,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace sequential_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -180,3 +182,5 @@ TEST_CASE_METHOD(fixture, "the first error ends a simple sequence") {
   CHECK(run(chain, {{"input", "x"}}).error == errc::rate_limited);
   CHECK(prompts.size() == 1);
 }
+
+} // namespace sequential_chain_test

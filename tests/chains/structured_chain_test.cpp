@@ -10,6 +10,8 @@
 
 #include <stdexcept>
 
+namespace structured_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -158,3 +160,5 @@ TEST_CASE_METHOD(chat_fixture, "a conversation with a chat prompt goes as messag
                                {"assistant", "Hello, Ada."}, {"user", "Who am I?"}});
   CHECK(asked[1].stop.empty());
 }
+
+} // namespace structured_chain_test

@@ -8,6 +8,8 @@
 
 #include <stdexcept>
 
+namespace transform_chain_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -65,3 +67,5 @@ TEST_CASE_METHOD(fixture, "a transform chain without a function is refused") {
   CHECK(refusal_of([&] { spawn_transform_chain(time.system, {}, {"x"}, {}); }) ==
         "a transform chain needs a function");
 }
+
+} // namespace transform_chain_test

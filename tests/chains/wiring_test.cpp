@@ -9,6 +9,8 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace wiring_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -133,3 +135,5 @@ TEST_CASE(
         "the map chain does not say which inputs and outputs it has: timed_out: the chain did not "
         "answer in time");
 }
+
+} // namespace wiring_test

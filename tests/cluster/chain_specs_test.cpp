@@ -6,6 +6,8 @@
 
 #include <support/fake_llm.hpp>
 
+namespace chain_specs_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -62,3 +64,5 @@ TEST_CASE("what cannot be spawned is refused with a sentence", "[chain_specs]") 
   CHECK(with.refusal({"qa_chain", {{"type", "guess"}}}).find("map_rerank") != std::string::npos);
   CHECK(with.refusal({"summarize_chain", {{"type", "map_rerank"}}}) != "accepted");
 }
+
+} // namespace chain_specs_test

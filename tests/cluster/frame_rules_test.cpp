@@ -12,6 +12,8 @@
 
 #include <thread>
 
+namespace frame_rules_test {
+
 using namespace chainmail;
 using caf::io::basp::header;
 using caf::io::basp::message_type;
@@ -210,3 +212,5 @@ TEST_CASE("the deepest error that may come in does not end a thread's stack", "[
   reader.join();
   CHECK(is_read);
 }
+
+} // namespace frame_rules_test

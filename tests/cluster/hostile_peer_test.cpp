@@ -22,6 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+namespace hostile_peer_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -395,3 +397,5 @@ TEST_CASE("who comes back while its last words are read is heard", "[hostile_pee
     }
   }
 }
+
+} // namespace hostile_peer_test

@@ -12,6 +12,8 @@
 #include <random>
 #include <support/odd_error.hpp>
 
+namespace message_rules_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -281,3 +283,5 @@ TEST_CASE(
   CHECK(let_through > 100);
   CHECK(let_through < read);
 }
+
+} // namespace message_rules_test

@@ -3,6 +3,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace node_address_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -34,3 +36,5 @@ TEST_CASE("nobody at an address is said with the address", "[node_address]") {
   CHECK(sentence_of(error).find("127.0.0.1:1") != std::string::npos);
   CHECK(code_of(try_connect({"no-such-host.invalid", 1}, 100ms)) == errc::connection_failed);
 }
+
+} // namespace node_address_test

@@ -18,6 +18,8 @@
 #include <support/member.hpp>
 #include <support/recording_sink.hpp>
 
+namespace node_streams_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -222,3 +224,5 @@ TEST_CASE("the stream of a node that goes is cancelled where it runs", "[node][s
   CHECK(eventually([&] { return far.cancels == 1; }));
   CHECK(eventually([&] { return server.node.status().services.front().in_flight == 0; }));
 }
+
+} // namespace node_streams_test

@@ -23,6 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+namespace node_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -467,3 +469,5 @@ TEST_CASE("without TLS, a node does not join other machines", "[node]") {
   member client{{.name = "client", .join = {"192.0.2.1:4700"}, .log = log.writer()}};
   CHECK(eventually([&] { return log.has("192.0.2.1:4700 is another machine"); }));
 }
+
+} // namespace node_test

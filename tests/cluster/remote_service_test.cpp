@@ -12,6 +12,8 @@
 #include <support/odd_error.hpp>
 #include <support/recording_sink.hpp>
 
+namespace remote_service_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -487,3 +489,5 @@ TEST_CASE("a stream without an ID gets one", "[remote_service][stream]") {
   CHECK(one.script->calls.at(0).context.id);
   one.die(nodes);
 }
+
+} // namespace remote_service_test

@@ -15,6 +15,8 @@
 #include <support/refusal.hpp>
 #include <support/tcp_socket.hpp>
 
+namespace security_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -175,3 +177,5 @@ TEST_CASE("off loopback, the program needs TLS or --insecure", "[security]") {
           "--caf.openssl.cafile=" + own.ca_file}};
   CHECK(safe.first_line().find("ready on port") != std::string::npos);
 }
+
+} // namespace security_test

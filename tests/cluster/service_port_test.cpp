@@ -11,6 +11,8 @@
 #include <support/fake_llm.hpp>
 #include <support/recording_sink.hpp>
 
+namespace service_port_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -256,3 +258,5 @@ TEST_CASE("errors go to other nodes without the text that they have", "[service_
   CHECK(text_so_far(reply->error).empty());
   CHECK(at.got->text().size() == 20'000);
 }
+
+} // namespace service_port_test

@@ -11,6 +11,8 @@
 #include <support/http_calls.hpp>
 #include <vector>
 
+namespace abort_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -116,3 +118,5 @@ TEST_CASE("a gather of map_reduce chains aborts every request at its deadline") 
   CHECK(clock::now() >= due);
   under_test.check_aborted(due);
 }
+
+} // namespace abort_test

@@ -13,6 +13,8 @@
 
 #include <algorithm>
 
+namespace combine_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -388,3 +390,5 @@ TEST_CASE_METHOD(rerank_fixture, "an answer without a score fails a map_rerank c
   CHECK(run(chain, with(three())).error == errc::malformed_response);
   CHECK(run(chain, with({})).error == errc::invalid_input);
 }
+
+} // namespace combine_test

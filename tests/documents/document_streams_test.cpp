@@ -13,6 +13,8 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace document_streams_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -90,3 +92,5 @@ TEST_CASE_METHOD(fixture, "chains that look documents up stream their answer", "
   auto sourced = spawn_retrieval_qa_chain(time.system, llm, retriever, options);
   CHECK(stream(sourced, {{"query", "Who?"}}).error == errc::unsupported);
 }
+
+} // namespace document_streams_test

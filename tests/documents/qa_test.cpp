@@ -8,6 +8,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace qa_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -209,3 +211,5 @@ TEST_CASE_METHOD(fixture, "refine betters the summary document by document") {
   CHECK(got.result->at("intermediate_steps") == value{std::vector{"first"s, "better"s}});
   CHECK(holds(prompts.at(1), "certain point: first"));
 }
+
+} // namespace qa_test

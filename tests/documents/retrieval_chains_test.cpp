@@ -13,6 +13,8 @@
 
 #include <map>
 
+namespace retrieval_chains_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -280,3 +282,5 @@ TEST_CASE_METHOD(fixture, "a failed call leaves nothing in the memory") {
   CHECK(remembered["default"].turns.empty());
   CHECK(run(chain, {{"question", "?"}, {"conversation", ""}}).error == errc::invalid_input);
 }
+
+} // namespace retrieval_chains_test

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <random>
 
+namespace text_splitter_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -302,3 +304,5 @@ TEST_CASE("a megabyte without a separator, or of nothing else, is split in linea
   // About 0.6 s, and 30 s under valgrind; quadratic time would be many minutes.
   CHECK(std::chrono::steady_clock::now() - begin < 60s);
 }
+
+} // namespace text_splitter_test

@@ -9,6 +9,8 @@
 #include <thread>
 #include <unistd.h>
 
+namespace ask_test {
+
 using namespace chainmail::test;
 using namespace std::literals;
 
@@ -352,3 +354,5 @@ TEST_CASE_METHOD(fixture, "on a terminal there is a prompt, and Ctrl-D leaves in
   auto interrupted = ask_on_terminal({}, "\x03");
   CHECK(interrupted.status == 128 + SIGINT);
 }
+
+} // namespace ask_test

@@ -4,6 +4,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <rapidjson/document.h>
 
+namespace bad_days_test {
+
 using namespace chainmail::test;
 using namespace std::literals;
 
@@ -144,3 +146,5 @@ TEST_CASE("two thousand calls keep to limits that were learned", "[long]") {
 TEST_CASE("an outage of 20 s under 500 calls a second does not spread", "[long]") {
   check_outage(bench_run{"outage", {}, 120s});
 }
+
+} // namespace bad_days_test

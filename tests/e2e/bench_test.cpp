@@ -3,6 +3,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <rapidjson/document.h>
 
+namespace bench_test {
+
 using namespace chainmail::test;
 using namespace std::literals;
 
@@ -276,3 +278,5 @@ TEST_CASE("a check that cannot be made says why") {
   result = run_program("chainmail-bench", {"--check=nonsense"});
   CHECK(result.status == 2);
 }
+
+} // namespace bench_test

@@ -5,6 +5,8 @@
 #include <memory>
 #include <support/certificate.hpp>
 
+namespace certificate_test {
+
 using namespace chainmail::test;
 using namespace std::literals;
 
@@ -100,3 +102,5 @@ TEST_CASE("the files of an authority and of a certificate go with them") {
   for (const auto& path : {issued.certificate_file, issued.key_file, issued.ca_file, key_file})
     CHECK_FALSE(std::filesystem::exists(path));
 }
+
+} // namespace certificate_test

@@ -9,6 +9,8 @@
 #include <functional>
 #include <simulator/simulator.hpp>
 
+namespace chains_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -400,3 +402,5 @@ TEST_CASE("agents answer by themselves and five at once") {
           said},
   });
 }
+
+} // namespace chains_test

@@ -11,6 +11,8 @@
 #include <support/http_calls.hpp>
 #include <support/member.hpp>
 
+namespace cluster_limits_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -156,3 +158,5 @@ TEST_CASE("600 requests a minute over three nodes, minute by minute", "[cluster]
   INFO("requests a minute: " << used);
   CHECK(used >= 0.95 * 600);
 }
+
+} // namespace cluster_limits_test

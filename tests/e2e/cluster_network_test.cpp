@@ -10,6 +10,8 @@
 #include <support/member.hpp>
 #include <support/network_namespaces.hpp>
 
+namespace cluster_network_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -90,3 +92,5 @@ TEST_CASE("with all machines cut off, calls end soon and clearly", "[cluster][ne
   CHECK(eventually([&] { return all.peers() == 1; }, 6s));
   CHECK(all.answered(10, 20s) == 10);
 }
+
+} // namespace cluster_network_test

@@ -14,6 +14,8 @@
 #include <support/member.hpp>
 #include <support/temporary_folder.hpp>
 
+namespace cluster_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -264,3 +266,5 @@ TEST_CASE("two of three workers are lost at any moment, but no call", "[cluster]
   for (auto seed = 2U; seed <= 21; ++seed)
     lose_two_of_three(seed);
 }
+
+} // namespace cluster_test

@@ -5,6 +5,8 @@
 
 #include <regex>
 
+namespace demo_test {
+
 using namespace chainmail::test;
 using namespace std::literals;
 
@@ -245,3 +247,5 @@ TEST_CASE("an endpoint that accepts and says nothing ends in time-outs, not in a
   CHECK(result.status == 1);
   CHECK(contains(result.out, "timed_out"));
 }
+
+} // namespace demo_test

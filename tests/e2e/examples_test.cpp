@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+namespace examples_test {
+
 using namespace chainmail::test;
 
 namespace {
@@ -153,3 +155,5 @@ TEST_CASE("an example has at most 80 lines") {
   }
   CHECK(examples == 10);
 }
+
+} // namespace examples_test

@@ -9,6 +9,8 @@
 #include <support/tcp_socket.hpp>
 #include <thread>
 
+namespace network_test {
+
 using namespace chainmail::test;
 using namespace std::literals;
 
@@ -152,3 +154,5 @@ TEST_CASE("waiting for a line ends with the line, the program or the time") {
   CHECK_THROWS(program.wait_for_line("a line that it does not write", 60s));
   CHECK(std::chrono::steady_clock::now() - begin < 30s);
 }
+
+} // namespace network_test

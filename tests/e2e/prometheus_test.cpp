@@ -13,6 +13,8 @@
 #include <support/tcp_socket.hpp>
 #include <thread>
 
+namespace prometheus_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -167,3 +169,5 @@ TEST_CASE("Prometheus scrapes an application and a node, and answers queries") {
   CHECK(text.find("toothpaste") == std::string::npos);
   caf::anon_send_exit(http, caf::exit_reason::user_shutdown);
 }
+
+} // namespace prometheus_test

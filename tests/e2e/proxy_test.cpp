@@ -4,6 +4,8 @@
 #include <support/tcp_socket.hpp>
 #include <thread>
 
+namespace proxy_test {
+
 using namespace chainmail::test;
 using namespace std::literals;
 
@@ -78,3 +80,5 @@ TEST_CASE("a proxy closes the connections that it has nowhere to pass on to") {
   auto client = tcp_socket::connected("127.0.0.1", proxy.port());
   CHECK(client.receive() == "");
 }
+
+} // namespace proxy_test

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace readme_test {
+
 using namespace chainmail::test;
 
 TEST_CASE("the README's program prints five answers, or five reasons") {
@@ -22,3 +24,5 @@ TEST_CASE("the README's program prints five answers, or five reasons") {
   CHECK(refused.status == 0);
   CHECK(refused.out.find("connection_failed") != std::string::npos);
 }
+
+} // namespace readme_test

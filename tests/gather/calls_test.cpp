@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <thread>
 
+namespace calls_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -305,3 +307,5 @@ TEST_CASE("inside an event-based actor, a stream's text goes to a sink") {
   CHECK(got == "hello");
   CHECK(answer == "hello");
 }
+
+} // namespace calls_test

@@ -10,6 +10,8 @@
 
 #include <set>
 
+namespace gather_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -312,3 +314,5 @@ TEST_CASE_METHOD(fixture, "ten thousand calls at once come back, each with its o
     right += (*got->result)[i].result == values{{"text", std::to_string(i)}} ? 1 : 0;
   CHECK(right == 10'000);
 }
+
+} // namespace gather_test

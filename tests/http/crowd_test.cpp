@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace crowd_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -91,3 +93,5 @@ TEST_CASE("ten thousand calls are in flight at once, and ten thousand more after
   }
   CHECK(eventually([&] { return open_files() <= before; }));
 }
+
+} // namespace crowd_test

@@ -11,6 +11,8 @@
 #include <support/http_calls.hpp>
 #include <support/raw_server.hpp>
 
+namespace engine_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -411,3 +413,5 @@ TEST_CASE("the time in the queue is part of the timings") {
     CHECK(timings.total >= timings.first_byte);
   }
 }
+
+} // namespace engine_test

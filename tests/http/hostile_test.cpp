@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+namespace hostile_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -506,3 +508,5 @@ TEST_CASE("a server that drops every kept connection is given up, not asked for 
   CHECK(room.fetch(post(server.url(), "x"), due_in(5s)).code() == errc::connection_failed);
   CHECK(server.request_count() <= 7);
 }
+
+} // namespace hostile_test

@@ -12,6 +12,8 @@
 #include <support/raw_server.hpp>
 #include <sys/resource.h>
 
+namespace lifetime_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -452,3 +454,5 @@ TEST_CASE("an engine leaves no file open, whatever became of its calls") {
   // Fewer: what an earlier test left may have gone meanwhile, such as a resolver's socket.
   CHECK(eventually([&] { return server.open_connections() == 0 && open_files() <= before; }, 5s));
 }
+
+} // namespace lifetime_test

@@ -5,6 +5,8 @@
 #include <support/http_calls.hpp>
 #include <support/raw_server.hpp>
 
+namespace limits_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -394,3 +396,5 @@ TEST_CASE("a thousand calls are cancelled at once") {
   CHECK(eventually([&] { return server.snapshot().aborted == 500; }));
   CHECK(server.snapshot().requests == 500);
 }
+
+} // namespace limits_test

@@ -8,6 +8,8 @@
 
 #include <support/http_calls.hpp>
 
+namespace llm_streams_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -154,3 +156,5 @@ TEST_CASE_METHOD(fixture, "fifty streams at once each get their own text") {
     CHECK(x.text == x.answer);
   }
 }
+
+} // namespace llm_streams_test

@@ -7,6 +7,8 @@
 #include <support/process.hpp>
 #include <support/raw_server.hpp>
 
+namespace names_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -227,3 +229,5 @@ TEST_CASE(
   CHECK(name.lookups() == 3);
   CHECK(watch.most_added() <= 5);
 }
+
+} // namespace names_test

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <ctime>
 
+namespace parts_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -140,3 +142,5 @@ TEST_CASE("HTTP options that cannot work are refused with the field's name") {
   CHECK(problem([](auto& o) { o.ca_file = "/no/such/file"; }).find("/no/such/file") !=
         std::string::npos);
 }
+
+} // namespace parts_test

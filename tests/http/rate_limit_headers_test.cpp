@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace rate_limit_headers_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -138,3 +140,5 @@ TEST_CASE("Anthropic's input tokens stand in for tokens, and odd times for none"
   CHECK_FALSE(limits->requests_reset);
   CHECK_FALSE(limits_in({{"anthropic-ratelimit-requests-reset", "2026-01-31T12:00:30Z"}}));
 }
+
+} // namespace rate_limit_headers_test

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace sse_parser_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -207,3 +209,5 @@ TEST_CASE("20,000 fuzzed streams are the same in pieces, and do no harm") {
 TEST_CASE("1,000,000 fuzzed streams are the same in pieces, and do no harm", "[long]") {
   fuzz(1'000'000);
 }
+
+} // namespace sse_parser_test

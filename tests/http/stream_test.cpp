@@ -11,6 +11,8 @@
 #include <support/raw_server.hpp>
 #include <zlib.h>
 
+namespace stream_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -543,3 +545,5 @@ TEST_CASE("a sink that takes nothing for longer than a call may last ends its st
   CHECK(call.code() == errc::timed_out);
   CHECK(call.sentence().find("the sink took nothing") != std::string::npos);
 }
+
+} // namespace stream_test

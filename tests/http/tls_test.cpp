@@ -8,6 +8,8 @@
 #include <support/raw_server.hpp>
 #include <unistd.h>
 
+namespace tls_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -186,3 +188,5 @@ TEST_CASE("the time of a TLS handshake is part of the time to connect") {
   CHECK(timings.connected >= timings.queued + 100ms);
   CHECK(timings.first_byte >= timings.connected);
 }
+
+} // namespace tls_test

@@ -8,6 +8,8 @@
 #include <support/process.hpp>
 #include <support/raw_server.hpp>
 
+namespace trust_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -96,3 +98,5 @@ TEST_CASE("cookies of one response are not sent with the next request") {
   room.fetch(get(server.url())).response();
   CHECK(server.requests().at(1).header("cookie").empty());
 }
+
+} // namespace trust_test

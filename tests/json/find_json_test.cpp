@@ -4,6 +4,8 @@
 
 #include <string>
 
+namespace find_json_test {
+
 using namespace chainmail;
 
 TEST_CASE("a text that is JSON is taken whole, without blanks around it") {
@@ -37,3 +39,5 @@ TEST_CASE("a text without JSON stays as it is, trimmed") {
     fences += "```\n";
   CHECK(find_json(fences).size() == fences.size() - 1);
 }
+
+} // namespace find_json_test

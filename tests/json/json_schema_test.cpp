@@ -5,6 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace json_schema_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -315,3 +317,5 @@ TEST_CASE("any text whatever is answered") {
     }
   }
 }
+
+} // namespace json_schema_test

@@ -3,6 +3,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace strict_schema_test {
+
 using namespace chainmail;
 
 TEST_CASE("a schema whose objects require all they have is strict") {
@@ -32,3 +34,5 @@ TEST_CASE("what strict endpoints refuse is not strict") {
           "additionalProperties":false})")));
   CHECK_FALSE(is_strict_schema(std::string(1'000'000, '[')));
 }
+
+} // namespace strict_schema_test

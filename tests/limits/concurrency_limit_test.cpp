@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace concurrency_limit_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -44,3 +46,5 @@ TEST_CASE("a round of answers makes room for one more, but only where room is us
   limit.on_success(5);
   CHECK(limit.limit() == 6);
 }
+
+} // namespace concurrency_limit_test

@@ -5,6 +5,8 @@
 #include <random>
 #include <vector>
 
+namespace fair_queue_test {
+
 using namespace chainmail;
 
 namespace {
@@ -157,3 +159,5 @@ TEST_CASE("the work before a newcomer is never estimated too high") {
     CHECK(estimate.tokens >= really.tokens - 200);
   }
 }
+
+} // namespace fair_queue_test

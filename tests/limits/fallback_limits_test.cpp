@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace fallback_limits_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -144,3 +146,5 @@ TEST_CASE("a refusal pauses a share, and what it teaches of the whole limits doe
   CHECK(status.keys[0].tokens_per_minute == 0);
   CHECK(status.keys[0].requests_per_minute == 600);
 }
+
+} // namespace fallback_limits_test

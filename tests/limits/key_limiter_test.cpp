@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+namespace key_limiter_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -470,3 +472,5 @@ TEST_CASE("places in flight that are set apart are for nobody else") {
   limiter.set_apart(0, start);
   CHECK(granted(limiter, start).size() == 3);
 }
+
+} // namespace key_limiter_test

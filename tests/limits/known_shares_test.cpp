@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+namespace known_shares_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -81,3 +83,5 @@ TEST_CASE("no more than a thousand shares are remembered") {
     shares.tell(share_of(std::to_string(i), 1), start);
   CHECK(shares.claim(start).size() == known_shares::most_keys);
 }
+
+} // namespace known_shares_test

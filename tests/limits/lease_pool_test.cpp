@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+namespace lease_pool_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -182,3 +184,5 @@ TEST_CASE("whatever happens, a lease's permits and tokens are all reported once"
     CHECK(sums[id].tokens_reserved == what.tokens);
   }
 }
+
+} // namespace lease_pool_test

@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+namespace lease_shares_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -271,3 +273,5 @@ TEST_CASE("what holders believe to have is never more than the whole, whatever i
     }
   }
 }
+
+} // namespace lease_shares_test

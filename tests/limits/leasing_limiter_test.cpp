@@ -11,6 +11,8 @@
 #include <memory>
 #include <vector>
 
+namespace leasing_limiter_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -289,3 +291,5 @@ TEST_CASE("a 429 is told at once, and takes the stock back") {
   f.time.advance(2s);
   CHECK(waits->result);
 }
+
+} // namespace leasing_limiter_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace limit_period_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -38,3 +40,5 @@ TEST_CASE("headers without sense leave the period alone") {
   }
   CHECK(tested.get() == 60s);
 }
+
+} // namespace limit_period_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace pause_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -44,3 +46,5 @@ TEST_CASE("refusals of calls that were sent before the pause do not prolong it")
     tested.on_refusal(start - 1s, {}, start + i * 1ms);
   CHECK(tested.until() == start + 100ms);
 }
+
+} // namespace pause_test

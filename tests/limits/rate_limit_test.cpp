@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+namespace rate_limit_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -142,3 +144,5 @@ TEST_CASE("a limit that is held back grants nothing until then, and no burst") {
   CHECK(at < start + 5200ms);
   CHECK(limit.ready_at(10, start) > start + 6s);
 }
+
+} // namespace rate_limit_test

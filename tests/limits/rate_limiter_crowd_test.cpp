@@ -12,6 +12,8 @@
 #include <time.h>
 #include <vector>
 
+namespace rate_limiter_crowd_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -123,3 +125,5 @@ TEST_CASE("ten thousand actors that wait for one permit each cost hardly more") 
     caf::anon_send_exit(x, caf::exit_reason::kill);
   time.settle();
 }
+
+} // namespace rate_limiter_crowd_test

@@ -8,6 +8,8 @@
 
 #include <vector>
 
+namespace rate_limiter_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -322,3 +324,5 @@ TEST_CASE("keys that nobody uses any more make room for new ones") {
   CHECK(get(10'000)->result);
   CHECK(f.status().key == "key 10000");
 }
+
+} // namespace rate_limiter_test

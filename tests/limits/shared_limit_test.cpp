@@ -6,6 +6,8 @@
 #include <random>
 #include <utility>
 
+namespace shared_limit_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -239,3 +241,5 @@ TEST_CASE("no minute has more than the limit and one lease a node, whatever is l
     CHECK(c.most_in_a_minute() >= static_cast<size_t>(limit) / 2);
   }
 }
+
+} // namespace shared_limit_test

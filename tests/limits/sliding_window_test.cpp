@@ -5,6 +5,8 @@
 #include <random>
 #include <vector>
 
+namespace sliding_window_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -68,3 +70,5 @@ TEST_CASE("the time at which a cost fits is the first one at which it does") {
     window.take(cost, now);
   }
 }
+
+} // namespace sliding_window_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace token_bucket_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -52,3 +54,5 @@ TEST_CASE("costs beyond all reason overflow nothing") {
   CHECK(bucket.ready_at(1) > start + 1h);
   CHECK(bucket.room(start) == 0);
 }
+
+} // namespace token_bucket_test

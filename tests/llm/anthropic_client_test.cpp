@@ -15,6 +15,8 @@
 
 #include <simulator/simulator.hpp>
 
+namespace anthropic_client_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -232,3 +234,5 @@ TEST_CASE("settings choose the API, and their defaults go along") {
   settings.api = "gemini";
   CHECK(settings.apply_to(chat) == errc::invalid_input);
 }
+
+} // namespace anthropic_client_test

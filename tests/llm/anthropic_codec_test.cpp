@@ -7,6 +7,8 @@
 
 #include <cstdlib>
 
+namespace anthropic_codec_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -326,3 +328,5 @@ TEST_CASE("Anthropic's limits come with the result") {
   REQUIRE(result->limits);
   CHECK(result->limits->requests_left == 9);
 }
+
+} // namespace anthropic_codec_test

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+namespace anthropic_stream_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -200,3 +202,5 @@ TEST_CASE_METHOD(anthropic_stream, "a response that is no stream is read as a wh
   CHECK_FALSE(decoder->instead(refused));
   CHECK(decoder->read_whole(refused).error() == errc::server_error);
 }
+
+} // namespace anthropic_stream_test

@@ -9,6 +9,8 @@
 
 #include <string>
 
+namespace compatible_servers_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -158,3 +160,5 @@ TEST_CASE("the least that a server may say is enough") {
   REQUIRE(stream);
   CHECK(stream->text() == "Hi.");
 }
+
+} // namespace compatible_servers_test

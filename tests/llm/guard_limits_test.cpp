@@ -7,6 +7,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace guard_limits_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -179,3 +181,5 @@ TEST_CASE("what a call really used is what its limit counts") {
   f.run();
   CHECK(f.status().keys.at(0).tokens_used == 30);
 }
+
+} // namespace guard_limits_test

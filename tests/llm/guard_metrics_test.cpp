@@ -5,6 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_floating_point.hpp>
 
+namespace guard_metrics_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -176,3 +178,5 @@ TEST_CASE("callers cannot make models without end, nor labels that break a scrap
   CHECK(counted[of("calls_total", "other")] == 9);
   CHECK_FALSE(counted.all().contains(of("calls_total", "model-31")));
 }
+
+} // namespace guard_metrics_test

@@ -6,6 +6,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace guard_sharing_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -228,3 +230,5 @@ TEST_CASE("a store that does not answer delays a call, but does not stop it") {
   CHECK(f.run().result);
   CHECK(f.time.now() - begin < 2s);
 }
+
+} // namespace guard_sharing_test

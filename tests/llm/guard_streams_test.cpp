@@ -9,6 +9,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace guard_streams_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -366,3 +368,5 @@ TEST_CASE_METHOD(stream_fixture, "a guard refuses streams that it cannot take", 
   time.settle();
   CHECK(held->error == errc::shut_down);
 }
+
+} // namespace guard_streams_test

@@ -8,6 +8,8 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+namespace guarded_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -383,3 +385,5 @@ TEST_CASE("a guard that has too many calls under way refuses one more") {
   CHECK(f.start()->pending());
   f.pass(2s);
 }
+
+} // namespace guarded_test

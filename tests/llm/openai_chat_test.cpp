@@ -6,6 +6,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+namespace openai_chat_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -19,7 +21,7 @@ llm_request chat(std::vector<chat_message> messages) {
 
 /// From the messages on, without the last brace.
 std::string encoded(const llm_request& request) {
-  auto call = encode(request, {});
+  auto call = encode(request, openai_options{});
   INFO((call ? "" : sentence_of(call.error())));
   REQUIRE(call);
   CHECK(call->api == openai_api::chat);
@@ -214,3 +216,5 @@ TEST_CASE("a refusal is an answer that was withheld, unless there is one") {
   CHECK(contains(sentence_of(refused.error()), "I will not."));
   CHECK(decoded(R"({"content":null,"refusal":"?","tool_calls":[{"function":{"name":"a"}}]})"));
 }
+
+} // namespace openai_chat_test

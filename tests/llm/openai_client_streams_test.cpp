@@ -9,6 +9,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace openai_client_streams_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -511,3 +513,5 @@ TEST_CASE_METHOD(fixture, "a call without an ID is streamed as any other") {
   CHECK(got->text() == "x");
   CHECK(reply->result);
 }
+
+} // namespace openai_client_streams_test

@@ -10,6 +10,8 @@
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace openai_client_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -169,3 +171,5 @@ TEST_CASE_METHOD(fixture, "without a counter of its own a client teaches that of
   CHECK(call(1) == 1);
   CHECK(token_counter::shared()->ratio("only asked for in this test") > 1.2);
 }
+
+} // namespace openai_client_test

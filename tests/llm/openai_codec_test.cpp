@@ -5,6 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <rapidjson/document.h>
 
+namespace openai_codec_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -407,3 +409,5 @@ TEST_CASE("a redirect's error says where it points, without the query") {
   CHECK(contains(sentence(result), "https://other/v1"));
   CHECK_FALSE(contains(sentence(result), "token"));
 }
+
+} // namespace openai_codec_test

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdlib>
 
+namespace openai_options_test {
+
 using namespace chainmail;
 
 namespace {
@@ -77,3 +79,5 @@ TEST_CASE("the environment gives key and base URL, and empty variables count as 
   CHECK(options.organization == "org-1");
   CHECK(openai_options::from_environment().key.empty());
 }
+
+} // namespace openai_options_test

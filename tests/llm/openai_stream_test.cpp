@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace openai_stream_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -351,3 +353,5 @@ TEST_CASE("5,000 damaged streams do no harm") {
 TEST_CASE("1,000,000 damaged streams do no harm", "[long]") {
   fuzz(1'000'000);
 }
+
+} // namespace openai_stream_test

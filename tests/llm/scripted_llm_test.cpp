@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace scripted_llm_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -102,3 +104,5 @@ TEST_CASE("a cancelled reply is answered at once, by ID or by root") {
   time.advance(10s);
   CHECK(other->result);
 }
+
+} // namespace scripted_llm_test

@@ -7,6 +7,8 @@
 
 #include <support/recording_sink.hpp>
 
+namespace scripted_stream_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -179,3 +181,5 @@ TEST_CASE_METHOD(fixture, "a stream without a sink is refused", "[stream]") {
   time.settle();
   CHECK(reply->error == errc::invalid_input);
 }
+
+} // namespace scripted_stream_test

@@ -17,6 +17,8 @@
 #include <chrono>
 #include <simulator/simulator.hpp>
 
+namespace spawn_llm_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -272,3 +274,5 @@ TEST_CASE("settings are options of a program by name") {
   CHECK(settings.hedge);
   CHECK(settings.fallback_models == std::vector<std::string>{"a", "b"});
 }
+
+} // namespace spawn_llm_test

@@ -13,6 +13,8 @@
 
 #include <sqlite3.h>
 
+namespace sqlite_cache_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -193,3 +195,5 @@ TEST_CASE("a cache that can no longer save does not save, and goes on") {
   CHECK(f.text(cache, "other") == "not_found");
   CHECK(f.text(cache, "key") == "an answer");
 }
+
+} // namespace sqlite_cache_test

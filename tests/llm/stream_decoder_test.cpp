@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_decoder_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -121,3 +123,5 @@ TEST_CASE("a stream is complete when the server said so or all completions have 
   said.set_complete();
   CHECK(said.is_complete());
 }
+
+} // namespace stream_decoder_test

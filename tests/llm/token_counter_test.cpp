@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+namespace token_counter_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -208,3 +210,5 @@ TEST_CASE("the process has one shared counter") {
   REQUIRE(token_counter::shared());
   CHECK(token_counter::shared() == token_counter::shared());
 }
+
+} // namespace token_counter_test

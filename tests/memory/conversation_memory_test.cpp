@@ -6,6 +6,8 @@
 #include <caf/expected.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace conversation_memory_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -242,3 +244,5 @@ TEST_CASE("a call without a conversation belongs to the default one") {
   CHECK(conversation_key({{"conversation", 3}}).error() == errc::invalid_input);
   CHECK(conversation_key({{"conversation", ""}}).error() == errc::invalid_input);
 }
+
+} // namespace conversation_memory_test

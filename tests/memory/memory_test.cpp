@@ -9,6 +9,8 @@
 
 #include <stdexcept>
 
+namespace memory_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -279,3 +281,5 @@ TEST_CASE_METHOD(fixture, "memories that cannot work are refused") {
     spawn_buffer_memory(time.system, {0, 1, 1});
   }) == "the limits of a memory must be at least 1");
 }
+
+} // namespace memory_test

@@ -10,6 +10,8 @@
 
 #include <set>
 
+namespace call_context_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -134,3 +136,5 @@ TEST_CASE("gather options without an observer survive the wire") {
   CHECK(got.max_in_flight == 7);
   CHECK_FALSE(got.observer);
 }
+
+} // namespace call_context_test

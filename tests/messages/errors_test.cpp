@@ -5,6 +5,8 @@
 #include <caf/sec.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace errors_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -85,3 +87,5 @@ TEST_CASE("numbers and flags read as a person would write them") {
   CHECK_FALSE(append_text(text, std::vector<std::string>{"x"}));
   CHECK_FALSE(append_text(text, std::vector<document>{}));
 }
+
+} // namespace errors_test

@@ -8,6 +8,8 @@
 #include <caf/deep_to_string.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace values_test {
+
 using namespace chainmail;
 using namespace std::string_literals;
 
@@ -50,3 +52,5 @@ TEST_CASE("values can be read in a log", "[values]") {
   CHECK(words.find("name") != std::string::npos);
   CHECK(words.find("socks") != std::string::npos);
 }
+
+} // namespace values_test

@@ -6,6 +6,8 @@
 
 #include <stdexcept>
 
+namespace chat_prompt_template_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -110,3 +112,5 @@ TEST_CASE("a prompt of either kind fills a request") {
   CHECK(chat.messages.size() == 4);
   CHECK(chat.prompts.empty());
 }
+
+} // namespace chat_prompt_template_test

@@ -4,6 +4,8 @@
 #include <caf/expected.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace few_shot_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -117,3 +119,5 @@ TEST_CASE("the length selector fills 2048 words unless told otherwise") {
   REQUIRE(selector);
   CHECK((*selector)({{"input", "x"}})->size() == 2047);
 }
+
+} // namespace few_shot_test

@@ -4,6 +4,8 @@
 #include <caf/expected.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+namespace output_parsers_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -105,3 +107,5 @@ TEST_CASE("a list is split at commas, and its items are trimmed") {
   CHECK(parse_comma_list(" \n ").empty());
   CHECK(parse_comma_list("").empty());
 }
+
+} // namespace output_parsers_test

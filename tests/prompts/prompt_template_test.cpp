@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+namespace prompt_template_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -174,3 +176,5 @@ TEST_CASE("examples are joined verbatim between prefix and suffix") {
   CHECK(prompt_template::from_examples({}, "s", "p", "|")->format({}) == "p|s"s);
   CHECK(prompt_template::from_examples({"a", "b"}, "", "", "|")->format({}) == "a|b"s);
 }
+
+} // namespace prompt_template_test

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+namespace utf8_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -55,3 +57,5 @@ TEST_CASE("one line is bounded, and holds no control character and nothing that 
   CHECK(one_line("\u6f22\u6f22\u6f22", 2) == "\u6f22\u6f22...");
   CHECK(one_line("\u6f22\u6f22", 2) == "\u6f22\u6f22");
 }
+
+} // namespace utf8_test

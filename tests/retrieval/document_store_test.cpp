@@ -8,6 +8,8 @@
 
 #include <sqlite3.h>
 
+namespace document_store_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -133,3 +135,5 @@ TEST_CASE("a damaged database gives errors, not documents that never were") {
   else
     CHECK(store.error() == errc::malformed_response);
 }
+
+} // namespace document_store_test

@@ -7,6 +7,8 @@
 
 #include <limits>
 
+namespace embeddings_codec_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -190,3 +192,5 @@ TEST_CASE("refusals of an embeddings endpoint have the codes that those of an LL
   CHECK(code_of(decoded(R"({"error":{"code":"insufficient_quota"}})", 1, 429).error()) ==
         errc::authentication);
 }
+
+} // namespace embeddings_codec_test

@@ -8,6 +8,8 @@
 
 #include <limits>
 
+namespace openai_embedder_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -210,3 +212,5 @@ TEST_CASE("an embedder with options that can never work is not spawned") {
   nowhere.base_url = "host";
   CHECK_THROWS_AS(spawn_openai_embedder(time.system, http, nowhere), std::invalid_argument);
 }
+
+} // namespace openai_embedder_test

@@ -10,6 +10,8 @@
 
 #include <limits>
 
+namespace retriever_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -191,3 +193,5 @@ TEST_CASE("retrievers and indexers with parts that can never work are not spawne
   CHECK_THROWS_AS(spawn_retriever(here.time.system, {}, here.index), std::invalid_argument);
   CHECK_THROWS_AS(spawn_indexer(here.time.system, here.embedder, {}), std::invalid_argument);
 }
+
+} // namespace retriever_test

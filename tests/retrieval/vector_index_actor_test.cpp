@@ -18,6 +18,8 @@
 #include <thread>
 #include <unistd.h>
 
+namespace vector_index_actor_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -413,3 +415,5 @@ TEST_CASE("a folder that cannot be an index's is refused, with the reason, and l
   disk here{folder.path("one")};
   CHECK(here.status().documents == 1);
 }
+
+} // namespace vector_index_actor_test

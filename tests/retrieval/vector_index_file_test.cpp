@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+namespace vector_index_file_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 using namespace std::literals;
@@ -252,3 +254,5 @@ TEST_CASE("a process killed while it saves leaves a whole file") {
   }
   CHECK(seen[0] + seen[1] == 20);
 }
+
+} // namespace vector_index_file_test

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <limits>
 
+namespace vector_index_test {
+
 using namespace chainmail;
 using namespace chainmail::test;
 
@@ -248,3 +250,5 @@ TEST_CASE("a graph does not find what was removed, also while more than half is 
   CHECK(index.is_exact());
   CHECK(index.size() == 60);
 }
+
+} // namespace vector_index_test

@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+namespace anthropic_test {
+
 using namespace chainmail::simulator;
 using namespace chainmail::simulator::test;
 using Catch::Matchers::ContainsSubstring;
@@ -209,3 +211,5 @@ TEST_CASE("limits of messages are told in Anthropic's words", "[simulator]") {
   CHECK(rfc3339_time(std::chrono::system_clock::time_point(
             std::chrono::milliseconds(784111777000))) == "1994-11-06T08:49:37Z");
 }
+
+} // namespace anthropic_test

@@ -21,6 +21,8 @@
 #include <thread>
 #include <vector>
 
+namespace bad_days_test {
+
 using namespace chainmail::simulator;
 using namespace chainmail::simulator::test;
 using namespace std::chrono_literals;
@@ -252,3 +254,5 @@ TEST_CASE("clients that leave during waits and hangs are counted at once", "[sim
   CHECK(std::chrono::steady_clock::now() - start < 250ms);
   CHECK(sim.snapshot().in_flight == 0);
 }
+
+} // namespace bad_days_test

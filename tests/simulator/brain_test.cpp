@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace brain_test {
+
 using namespace chainmail::simulator;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::EndsWith;
@@ -596,3 +598,5 @@ TEST_CASE("a ReAct prompt in LangChain's words gets inputs that are texts") {
           "Question: What is 3 * 4?\nThought:"),
       EndsWith("\nAction: Calculator\nAction Input: What is 3 * 4?"));
 }
+
+} // namespace brain_test

@@ -20,6 +20,8 @@
 #include <string_view>
 #include <vector>
 
+namespace embeddings_test {
+
 using namespace chainmail::simulator;
 using Catch::Matchers::ContainsSubstring;
 
@@ -231,3 +233,5 @@ TEST_CASE(
   CHECK(sim.snapshot().answered_with(fault::ok) == 1);
   CHECK(sim.snapshot().refused == 1);
 }
+
+} // namespace embeddings_test

@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace limits_test {
+
 using namespace chainmail::simulator;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
@@ -259,3 +261,5 @@ TEST_CASE("a window of no length is refused", "[simulator]") {
   opts.rate_window = 0ms;
   CHECK_THROWS_AS(endpoint(opts), std::invalid_argument);
 }
+
+} // namespace limits_test

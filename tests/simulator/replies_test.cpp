@@ -22,6 +22,8 @@
 #include <string>
 #include <vector>
 
+namespace replies_test {
+
 using namespace chainmail::simulator;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
@@ -398,3 +400,5 @@ TEST_CASE("a pitch is about the product, and another one each time", "[simulator
   CHECK_THAT(
       first_text(complete(R"("prompt":"What is a pitch?")")), ContainsSubstring("simulated"));
 }
+
+} // namespace replies_test

@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+namespace server_test {
+
 using namespace chainmail::simulator;
 using namespace chainmail::simulator::test;
 using namespace std::chrono_literals;
@@ -329,3 +331,5 @@ TEST_CASE("a taken port and an address beyond loopback are refused in plain word
   CHECK_THROWS_MATCHES(server(open), std::runtime_error,
       MessageMatches(ContainsSubstring("loopback addresses only")));
 }
+
+} // namespace server_test

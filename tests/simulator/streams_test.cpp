@@ -23,6 +23,8 @@
 #include <thread>
 #include <vector>
 
+namespace streams_test {
+
 using namespace chainmail::simulator;
 using namespace chainmail::simulator::test;
 using namespace std::chrono_literals;
@@ -419,3 +421,5 @@ TEST_CASE("a fault before the first token is as without a stream", "[simulator]"
   CHECK_THAT(user.post(chat_url(sim), hello).body, EndsWith("data: [DONE]\n\n"));
   CHECK(sim.snapshot().streams == 1);
 }
+
+} // namespace streams_test

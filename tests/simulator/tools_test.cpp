@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+namespace tools_test {
+
 using namespace chainmail::simulator;
 using Catch::Matchers::ContainsSubstring;
 
@@ -306,3 +308,5 @@ TEST_CASE("response_format gets JSON, and a broken one when a fault wants it", "
       format);
   CHECK(content(responder().chat(repair)) == R"({"name":"Ada","age":36})");
 }
+
+} // namespace tools_test

@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+namespace circuit_breaker_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -264,3 +266,5 @@ TEST_CASE("with calls coming all the time, the breaker closes within open_for of
     CHECK(sent_while_down < 100);
   }
 }
+
+} // namespace circuit_breaker_test

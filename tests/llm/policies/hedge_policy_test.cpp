@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+namespace hedge_policy_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -182,3 +184,5 @@ TEST_CASE("an endpoint that becomes slow as a whole gets no more than 10 % more 
   slowing.run(10'000);
   CHECK(slowing.hedges <= 1000);
 }
+
+} // namespace hedge_policy_test

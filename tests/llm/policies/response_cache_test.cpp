@@ -8,6 +8,8 @@
 #include <functional>
 #include <set>
 
+namespace response_cache_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -258,3 +260,5 @@ TEST_CASE("an estimate counts all that a chat holds: parts, pictures, calls, too
   CHECK(with([&](llm_request& x) { x.tools = {{"t", words}}; }) > 5);
   CHECK(with([&](llm_request& x) { x.response_schema = words; }) > 5);
 }
+
+} // namespace response_cache_test

@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+namespace retry_policy_test {
+
 using namespace chainmail;
 using namespace std::literals;
 
@@ -223,3 +225,5 @@ TEST_CASE("in an outage all calls together make no more retries than the budget"
     policy.succeeded();
   CHECK(policy.budget_left() == 40);
 }
+
+} // namespace retry_policy_test
