@@ -4,10 +4,19 @@
 namespace chainmail {
 
 void caller_runs::take(caf::resumable* job) {
-  if (dynamic_cast<light*>(job) != nullptr)
+  if (is_light(*job))
     jobs_.push_back(job);
   else
     compat::schedule(system_, job);
+}
+
+/// A dynamic_cast takes 200 instructions, and there are few types of actors.
+bool caller_runs::is_light(const caf::resumable& job) {
+  const auto& type = typeid(job);
+  for (const auto& [known, result] : types_)
+    if (*known == type)
+      return result;
+  return types_.emplace_back(&type, dynamic_cast<const light*>(&job) != nullptr).second;
 }
 
 void caller_runs::run() {

@@ -6,6 +6,8 @@
 
 #include <caf/local_actor.hpp>
 
+#include <typeinfo>
+#include <utility>
 #include <vector>
 
 namespace chainmail {
@@ -51,10 +53,12 @@ public:
 
 private:
   void take(caf::resumable* job) override;
+  bool is_light(const caf::resumable& job);
   void run();
 
   caf::actor_system& system_;
   std::vector<caf::resumable*> jobs_;
+  std::vector<std::pair<const std::type_info*, bool>> types_;
 };
 
 } // namespace chainmail

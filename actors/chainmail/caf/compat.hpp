@@ -62,6 +62,19 @@ auto make_element(caf::strong_actor_ptr sender, caf::message_id id, Ts&&... xs) 
   return caf::make_mailbox_element(std::move(sender), id, std::forward<Ts>(xs)...);
 }
 
+/// Whom a request is to be answered.
+struct reply_route {
+  caf::strong_actor_ptr to;
+  caf::message_id request;
+
+  /// Takes it out of the request: nobody else answers.
+  static reply_route take(caf::mailbox_element& mail) { return {std::move(mail.sender), mail.mid}; }
+
+  caf::mailbox_element_ptr reply(caf::strong_actor_ptr from, caf::message content) {
+    return make_element(std::move(from), request.response_id(), std::move(content));
+  }
+};
+
 inline bool printed_help(const caf::actor_system_config& config) {
   return config.helptext_printed();
 }
@@ -158,6 +171,31 @@ template <class... Ts>
 auto make_element(caf::strong_actor_ptr sender, caf::message_id id, Ts&&... xs) {
   return caf::make_mailbox_element(std::move(sender), id, {}, std::forward<Ts>(xs)...);
 }
+
+/// Whom a request is to be answered: its sender or, of composed actors, the next stage.
+struct reply_route {
+  caf::strong_actor_ptr to;
+  caf::message_id request;
+  caf::strong_actor_ptr asked_by;
+  caf::mailbox_element::forwarding_stack stages;
+
+  /// Takes it out of the request: nobody else answers.
+  static reply_route take(caf::mailbox_element& mail) {
+    if (mail.stages.empty())
+      return {std::move(mail.sender), mail.mid, nullptr, {}};
+    reply_route result{
+        std::move(mail.stages.back()), mail.mid, std::move(mail.sender), std::move(mail.stages)};
+    result.stages.pop_back();
+    return result;
+  }
+
+  caf::mailbox_element_ptr reply(caf::strong_actor_ptr from, caf::message content) {
+    if (asked_by)
+      return caf::make_mailbox_element(
+          std::move(asked_by), request, std::move(stages), std::move(content));
+    return make_element(std::move(from), request.response_id(), std::move(content));
+  }
+};
 
 inline bool printed_help(const caf::actor_system_config& config) {
   return config.cli_helptext_printed;

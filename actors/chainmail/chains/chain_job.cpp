@@ -12,7 +12,7 @@ namespace chainmail {
 // -- one job --------------------------------------------------------------------------
 
 chain_job::chain_job(chain_jobs& all, uint64_t number, values given, sink_actor sink,
-    call_context context, caf::typed_response_promise<values> caller)
+    call_context context, owned_promise<values> caller)
   : inputs(std::move(given)),
     all_(all),
     number_(number),
@@ -115,8 +115,8 @@ chain_jobs::chain_jobs(caf::scheduled_actor* self, std::string kind)
     replies_(self, "a step's actor") {
 }
 
-caf::expected<job_ptr> chain_jobs::start(values inputs, sink_actor sink,
-    const call_context& context, caf::typed_response_promise<values> caller) {
+caf::expected<job_ptr> chain_jobs::start(
+    values inputs, sink_actor sink, const call_context& context, owned_promise<values>& caller) {
   if (context.due.has_passed(self_->clock().now()))
     return refuse(
         context, make_failure(errc::timed_out, "the deadline passed before the chain was started"));
@@ -216,14 +216,14 @@ struct stepwise_chain_state {
   caf::result<values> call(values inputs, sink_actor sink, const call_context& context) {
     if (auto error = check_inputs(*description, inputs))
       return jobs.refuse(context, std::move(error));
-    auto caller = self->make_response_promise<values>();
+    owned_promise<values> caller{self};
+    auto pending = caller.pending();
     auto job = jobs.start(std::move(inputs), std::move(sink), context, caller);
-    if (!job) {
+    if (job)
+      (*job)->attempt([&] { state->run(*job); });
+    else
       caller.deliver(std::move(job.error()));
-      return caller;
-    }
-    (*job)->attempt([&] { state->run(*job); });
-    return caller;
+    return pending;
   }
 
   actor_type* self;

@@ -4,11 +4,11 @@
 
 #include <chainmail/caf/log.hpp>
 #include <chainmail/caf/metrics.hpp>
+#include <chainmail/caf/owned_promise.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/fwd.hpp>
-#include <caf/typed_response_promise.hpp>
 
 #include <exception>
 #include <functional>
@@ -26,7 +26,7 @@ class chain_jobs;
 class chain_job : public std::enable_shared_from_this<chain_job> {
 public:
   chain_job(chain_jobs& all, uint64_t number, values given, sink_actor sink, call_context context,
-      caf::typed_response_promise<values> caller);
+      owned_promise<values> caller);
 
   /// A job that nobody holds any more has no answer coming: CAF tells its caller so, and its steps
   /// are cancelled. Such are those of a chain that was killed.
@@ -115,6 +115,9 @@ private:
   void begin(
       call_context context, const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs);
 
+  template <class OnResult, class OnError>
+  struct step_reply;
+
   void fail_by_exception(const char* what);
   void end(const caf::error* why);
   void cancel_steps();
@@ -128,7 +131,7 @@ private:
   deadline::clock::time_point begin_;
   sink_actor sink_;
   call_context context_;
-  caf::typed_response_promise<values> caller_;
+  owned_promise<values> caller_;
   uint64_t steps_ = 0;
   std::unordered_map<uint64_t, step> outstanding_;
   bool is_over_ = false;
@@ -144,10 +147,10 @@ public:
   /// `kind` is what the chain's calls are counted and logged under.
   chain_jobs(caf::scheduled_actor* self, std::string kind);
 
-  /// Starts a job, unless the deadline has passed or too many are under way. The sink is valid for a
-  /// stream only.
-  caf::expected<job_ptr> start(values inputs, sink_actor sink, const call_context& context,
-      caf::typed_response_promise<values> caller);
+  /// Starts a job, which takes the promise over, unless the deadline has passed or too many are under
+  /// way. The sink is valid for a stream only.
+  caf::expected<job_ptr> start(
+      values inputs, sink_actor sink, const call_context& context, owned_promise<values>& caller);
 
   /// Counts and logs a call that never was a job. The result is the error.
   caf::error refuse(const call_context& context, caf::error why);
@@ -239,25 +242,38 @@ void chain_job::ask_last(const Handle& to, OnResult on_result, Atom atom, Reques
     try_ask<Result>(to, std::move(on_result), on_error, atom, std::move(request));
 }
 
+/// What becomes of the answer of a step.
+template <class OnResult, class OnError>
+struct chain_job::step_reply {
+  job_ptr job;
+  uint64_t number;
+  OnResult on_result;
+  OnError on_error;
+
+  template <class... Results>
+  void operator()(Results&... result) {
+    if (job->end_step(number))
+      job->attempt([&] { on_result(result...); });
+  }
+
+  void operator()(caf::error& error) {
+    if (!job->end_step(number, error))
+      return;
+    job->attempt([&] { on_error(error); });
+    job->is_logged_ = false;
+  }
+};
+
 template <class Result, class Handle, class OnResult, class OnError, class... Ts>
 void chain_job::begin(
     call_context context, const Handle& to, OnResult on_result, OnError on_error, Ts&&... xs) {
   auto number = steps_++;
   if (!begin_step(number, {caf::actor_cast<caf::strong_actor_ptr>(to), context.id, context.due}))
     return;
-  auto job = shared_from_this();
-  all_.replies().ask<Result>(
-      to, context.due,
-      [job, number, on_result = std::move(on_result)](auto&... result) mutable {
-        if (job->end_step(number))
-          job->attempt([&] { on_result(result...); });
-      },
-      [job, number, on_error = std::move(on_error)](caf::error& error) mutable {
-        if (!job->end_step(number, error))
-          return;
-        job->attempt([&] { on_error(error); });
-        job->is_logged_ = false;
-      },
+  auto due = context.due;
+  all_.replies().ask_for<Result>(to, due,
+      step_reply<OnResult, OnError>{
+          shared_from_this(), number, std::move(on_result), std::move(on_error)},
       std::forward<Ts>(xs)..., std::move(context));
 }
 

@@ -2,6 +2,7 @@
 #include <chainmail/caf/caller_runs.hpp>
 #include <chainmail/caf/log.hpp>
 #include <chainmail/caf/metrics.hpp>
+#include <chainmail/caf/owned_promise.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/caf/sink_feed.hpp>
 #include <chainmail/chains/llm_chain.hpp>
@@ -47,38 +48,50 @@ struct llm_chain_state {
   /// `sink` is null for a call that is no stream.
   caf::result<values> call(
       const values& inputs, const sink_actor* sink, const call_context& context) {
-    auto now = self->clock().now();
+    auto now = self->turn_time();
     counts.begin();
     auto request = make_request(inputs, sink, context, now);
     if (!request) {
       note_failure(context.id, now, request.error(), false);
       return std::move(request.error());
     }
-    auto caller = self->make_response_promise<values>();
-    auto on_result = [this, caller, id = context.id, now](llm_result& result) mutable {
+    on_reply then{this, owned_promise<values>{self}, context.id, now};
+    auto pending = then.caller.pending();
+    if (sink != nullptr)
+      replies.ask_for<llm_result>(
+          llm, context.due, std::move(then), stream_atom_v, std::move(*request), *sink, context);
+    else
+      replies.ask_for<llm_result>(
+          llm, context.due, std::move(then), generate_atom_v, std::move(*request), context);
+    return pending;
+  }
+
+  /// What becomes of the LLM's answer.
+  struct on_reply {
+    llm_chain_state* chain;
+    owned_promise<values> caller;
+    call_id id;
+    time_point asked;
+
+    void operator()(llm_result& result) {
       if (result.completions.empty()) {
         auto why = make_failure(errc::malformed_response, "the LLM answered without a completion");
-        note_failure(id, now, why, false);
+        chain->note_failure(id, asked, why, false);
         caller.deliver(std::move(why));
         return;
       }
       values outputs;
-      outputs.emplace(options.output_key, std::move(result.completions.front().text));
-      counts.end(self->clock().now() - now);
+      outputs.emplace(chain->options.output_key, std::move(result.completions.front().text));
+      chain->counts.end(chain->self->turn_time() - asked);
       caller.deliver(std::move(outputs));
-    };
-    auto on_error = [this, caller, id = context.id, now](caf::error& error) mutable {
-      note_failure(id, now, error, is_logged(caf::actor_cast<caf::strong_actor_ptr>(llm), error));
+    }
+
+    void operator()(caf::error& error) {
+      auto has_line = is_logged(caf::actor_cast<caf::strong_actor_ptr>(chain->llm), error);
+      chain->note_failure(id, asked, error, has_line);
       caller.deliver(std::move(error));
-    };
-    if (sink != nullptr)
-      replies.ask<llm_result>(llm, context.due, std::move(on_result), std::move(on_error),
-          stream_atom_v, std::move(*request), *sink, context);
-    else
-      replies.ask<llm_result>(llm, context.due, std::move(on_result), std::move(on_error),
-          generate_atom_v, std::move(*request), context);
-    return caller;
-  }
+    }
+  };
 
   caf::expected<llm_request> make_request(
       const values& inputs, const sink_actor* sink, const call_context& context, time_point now) {
@@ -99,7 +112,7 @@ struct llm_chain_state {
   }
 
   void note_failure(const call_id& id, time_point begin, const caf::error& why, bool has_line) {
-    auto took = self->clock().now() - begin;
+    auto took = self->turn_time() - begin;
     counts.end(took, code_of(why));
     if (!has_line)
       log_failure(self->system(), "llm_chain", id, took, why);

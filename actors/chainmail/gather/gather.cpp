@@ -3,11 +3,13 @@
 #include <chainmail/caf/compat.hpp>
 #include <chainmail/caf/log.hpp>
 #include <chainmail/caf/metrics.hpp>
+#include <chainmail/caf/owned_promise.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/gather/gather.hpp>
 
 #include <caf/actor_system.hpp>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -37,7 +39,7 @@ struct gather_job {
   std::vector<values> inputs;
   gather_options options;
   call_context context;
-  caf::typed_response_promise<std::vector<outcome>> caller;
+  owned_promise<std::vector<outcome>> caller;
   caf::strong_actor_ptr requester;
   caf::disposable timer;
   clock::time_point begin;
@@ -91,17 +93,17 @@ struct gather_state {
       job->context.id = call_id::make(); // so that the calls can be cancelled
     job->begin = self->clock().now();
     job->requester = self->current_sender();
-    job->caller = self->make_response_promise<std::vector<outcome>>();
-    auto promise = job->caller;
+    job->caller = owned_promise<std::vector<outcome>>{self};
+    auto pending = job->caller.pending();
     if (job->inputs.empty()) {
       answer(*job);
-      return promise;
+      return pending;
     }
     jobs.emplace(job->context.id, job);
     watch(job->requester);
     if (context.due.has_passed(job->begin)) {
       give_up(job, errc::timed_out, "the deadline of the gather passed");
-      return promise;
+      return pending;
     }
     if (!context.due.is_never())
       job->timer = compat::run_at(
@@ -110,8 +112,17 @@ struct gather_state {
               give_up(late, errc::timed_out, "the deadline of the gather passed");
           });
     pump(job, job->begin);
-    return promise;
+    return pending;
   }
+
+  struct on_outcome {
+    gather_state* state;
+    job_ptr job;
+    size_t index;
+
+    void operator()(values& result) { state->finish(job, index, std::move(result), {}); }
+    void operator()(caf::error& error) { state->finish(job, index, {}, std::move(error)); }
+  };
 
   void pump(const job_ptr& job, gather_job::clock::time_point now) {
     auto has_room = [&] {
@@ -131,15 +142,11 @@ struct gather_state {
     out.started = now - job->begin;
     in_flight.add(1);
     // The deadline is watched once for the whole job, not for each call.
-    auto on_result = [this, job, index](
-                         values& result) { finish(job, index, std::move(result), {}); };
-    auto on_error = [this, job, index](
-                        caf::error& error) { finish(job, index, {}, std::move(error)); };
     if (job->options.sink)
-      replies.ask<values>(job->chain, deadline{}, on_result, on_error, stream_atom_v,
+      replies.ask_for<values>(job->chain, deadline{}, on_outcome{this, job, index}, stream_atom_v,
           std::move(job->inputs[index]), job->options.sink, job->context.child(index));
     else
-      replies.ask<values>(job->chain, deadline{}, on_result, on_error, call_atom_v,
+      replies.ask_for<values>(job->chain, deadline{}, on_outcome{this, job, index}, call_atom_v,
           std::move(job->inputs[index]), job->context.child(index));
   }
 
@@ -149,7 +156,7 @@ struct gather_state {
     auto has_line = error && is_logged(caf::actor_cast<caf::strong_actor_ptr>(job->chain), error);
     job->outcomes[index].result = std::move(result);
     job->outcomes[index].error = std::move(error);
-    auto now = self->clock().now();
+    auto now = std::max(self->turn_time(), job->begin + job->outcomes[index].started);
     close(*job, index, has_line, now);
     if (job->done == job->inputs.size())
       retire(job);

@@ -143,6 +143,7 @@ private:
   transfer& idle_transfer();
   void collect_finished();
   void touch(shard& s, curl_socket_t fd, int mask);
+  void let_pieces_come() const;
   void wait(const wait_hooks& hooks);
   [[nodiscard]] clock::time_point time_to_wake(clock::time_point now) const;
   static int on_timer(CURLM*, long ms, void* s);
@@ -192,6 +193,7 @@ private:
   /// Streams that got something, from the network or from their sinks.
   std::vector<exchange_key> listed_;
   size_t held_streams_ = 0;
+  size_t streams_ = 0;
 
   std::map<std::string, std::unique_ptr<host>, std::less<>> hosts_;
   /// The first one is for the scouts, which hold no connections; the others carry transfers.

@@ -1,6 +1,7 @@
 // The HTTP worker: an ordinary detached actor whose event loop is the handler of a message to
 // itself.
 #include <chainmail/caf/caller_runs.hpp>
+#include <chainmail/caf/owned_promise.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/http/curl_engine.hpp>
 #include <chainmail/http/http_worker.hpp>
@@ -122,40 +123,6 @@ private:
   static inline thread_local const wakeable* posting_ = nullptr;
 };
 
-/// What CAF's response_promise is, for answers that any thread sends.
-class answer_to {
-public:
-  answer_to(caf::strong_actor_ptr caller, caf::message_id id)
-    : caller_(std::move(caller)), id_(id) {}
-  answer_to(const answer_to&) = delete;
-  answer_to& operator=(const answer_to&) = delete;
-
-  /// Of a worker that was killed.
-  ~answer_to() {
-    if (caller_)
-      send(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
-  }
-
-  void deliver(caf::strong_actor_ptr from, caf::expected<http_response> result,
-      compat::enqueue_context context) {
-    send(std::move(from),
-        result ? caf::make_message(std::move(*result))
-               : caf::make_message(std::move(result.error())),
-        context);
-    caller_ = nullptr;
-  }
-
-private:
-  void send(
-      caf::strong_actor_ptr from, caf::message content, compat::enqueue_context context) const {
-    if (caller_)
-      caller_->enqueue(compat::make_element(std::move(from), id_, std::move(content)), context);
-  }
-
-  caf::strong_actor_ptr caller_;
-  caf::message_id id_;
-};
-
 struct http_worker_state {
   static constexpr const char* name = "chainmail.http_worker";
 
@@ -229,12 +196,13 @@ struct http_worker_state {
       exchange_stream::sender send) {
     auto is_stream = send != nullptr;
     streams += is_stream ? 1U : 0U;
-    auto caller = std::make_shared<answer_to>(std::move(mail.sender), mail.mid.response_id());
+    auto caller = std::make_shared<any_owned_promise>(self, mail);
     auto done = [this, caller, is_stream](caf::expected<http_response> result) {
       streams -= is_stream ? 1U : 0U;
       count_down();
-      caller->deliver(
-          self->ctrl(), std::move(result), starter != nullptr ? *starter : self->context());
+      caller->deliver(result ? caf::make_message(std::move(*result))
+                             : caf::make_message(std::move(result.error())),
+          starter != nullptr ? *starter : self->context());
     };
     engine.submit(std::move(request), context, std::move(done), std::move(send));
   }

@@ -239,10 +239,13 @@ bool transfer::is_encoded() const {
 /// Of a line of the head, or of the second line of a field. To ask libcurl for the fields afterwards
 /// compares each with each.
 void transfer::read_header(std::string_view line) {
-  auto trimmed = [](std::string_view text) {
-    constexpr std::string_view blanks = " \t\r\n";
-    auto first = std::min(text.find_first_not_of(blanks), text.size());
-    return text.substr(first, text.find_last_not_of(blanks) + 1 - first);
+  auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  auto trimmed = [&](std::string_view text) {
+    while (!text.empty() && is_blank(text.front()))
+      text.remove_prefix(1);
+    while (!text.empty() && is_blank(text.back()))
+      text.remove_suffix(1);
+    return text;
   };
   auto colon = line.find(':');
   if (line.front() == ' ' || line.front() == '\t') {

@@ -11,7 +11,7 @@ namespace chainmail {
 // -- attempts ---------------------------------------------------------------------------
 
 void guard_state::proceed(const flight_ptr& what) {
-  auto now = self->clock().now();
+  auto now = self->turn_time();
   auto& target = targets[what->target];
   if (auto pass = target.allow(now))
     return target.asks_limiter() ? ask_permit(what, *pass, false)
@@ -33,24 +33,24 @@ void guard_state::ask_permit(const flight_ptr& what, circuit_breaker::pass pass,
   auto context = what->context;
   context.id = what->attempt_id;
   if (is_hedge) // which is only worth it soon
-    context.due.at = std::min(context.due.at, self->clock().now() + std::chrono::seconds{1});
+    context.due.at = std::min(context.due.at, self->turn_time() + std::chrono::seconds{1});
   auto is_retry = what->retries.failures + what->retries.rate_limited > 0;
   demand wanted{target.name_for(what->request), target.estimate(what->request), is_retry};
   ++what->permits_wanted;
-  auto asked = self->clock().now();
+  auto asked = self->turn_time();
   replies.ask<permit>(
       options.limiter, context.due,
       [this, what, index, pass, is_hedge, asked](permit& granted) {
         --what->permits_wanted;
-        counts_at(*what, index).limiter_wait.observe(self->clock().now() - asked);
+        counts_at(*what, index).limiter_wait.observe(self->turn_time() - asked);
         if (!what->is_over && (!is_hedge || what->live.size() == 1))
           return send(what, pass, granted, is_hedge);
-        targets[index].abandoned(pass, self->clock().now());
+        targets[index].abandoned(pass, self->turn_time());
         settle(granted, {permit_use::unused, -1, {}, {}});
       },
       [this, what, index, pass, is_hedge](caf::error& why) {
         --what->permits_wanted;
-        targets[index].abandoned(pass, self->clock().now());
+        targets[index].abandoned(pass, self->turn_time());
         if (what->is_over || is_hedge)
           return;
         note_refusal(*what, why);
@@ -65,7 +65,7 @@ void guard_state::ask_permit(const flight_ptr& what, circuit_breaker::pass pass,
 
 void guard_state::send(
     const flight_ptr& what, circuit_breaker::pass pass, permit granted, bool is_hedge) {
-  auto now = self->clock().now();
+  auto now = self->turn_time();
   auto& target = targets[what->target];
   auto context = what->context;
   auto index = what->attempts.size();
@@ -108,7 +108,7 @@ void guard_state::send(
 }
 
 void guard_state::on_result(const flight_ptr& what, size_t index, llm_result& result) {
-  auto now = self->clock().now();
+  auto now = self->turn_time();
   auto done = take_live(*what, index);
   if (!done)
     return;
@@ -142,7 +142,7 @@ void guard_state::keep(const flight& what, const llm_result& result, flight::tim
 }
 
 void guard_state::on_error(const flight_ptr& what, size_t index, caf::error& why) {
-  auto now = self->clock().now();
+  auto now = self->turn_time();
   auto done = take_live(*what, index);
   if (!done)
     return;
@@ -183,7 +183,7 @@ void guard_state::on_error(const flight_ptr& what, size_t index, caf::error& why
 
 void guard_state::retry_later(const flight_ptr& what, const caf::error& why,
     flight::time_point earliest, bool limiter_waits) {
-  auto now = self->clock().now();
+  auto now = self->turn_time();
   if (!is_retryable(code_of(why)))
     return fail(what, why);
   auto delay = retry.next(what->retries, why, now, what->context.due);
@@ -198,7 +198,7 @@ void guard_state::retry_later(const flight_ptr& what, const caf::error& why,
 }
 
 void guard_state::fail(const flight_ptr& what, const caf::error& why) {
-  auto is_late = what->context.due.has_passed(self->clock().now());
+  auto is_late = what->context.due.has_passed(self->turn_time());
   if (what->target + 1 < targets.size() && !is_late && may_fall_back(code_of(why)))
     return fall_back(what);
   end(what, why);

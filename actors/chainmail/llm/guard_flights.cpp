@@ -8,7 +8,7 @@
 namespace chainmail {
 
 flight_ptr flight_table::start(llm_request request, call_context context, std::string key,
-    caf::typed_response_promise<llm_result> caller, time_point now) {
+    owned_promise<llm_result> caller, time_point now) {
   auto result = std::make_shared<flight>();
   result->request = std::move(request);
   result->context = std::move(context);
@@ -31,15 +31,16 @@ flight_ptr flight_table::find(const std::string& key) const {
 }
 
 void flight_table::join(const flight_ptr& to, const call_context& context,
-    caf::typed_response_promise<llm_result> caller, time_point now) {
+    owned_promise<llm_result> caller, time_point now) {
   auto id = context.id ? context.id : call_id::make();
   to->waiters.push_back({id, context.due, now, std::move(caller)});
   to->context.due.at = std::max(to->context.due.at, context.due.at);
   to->context.priority = std::max(to->context.priority, context.priority);
   by_id_.emplace(id, to);
-  auto earliest = std::ranges::min(to->waiters, {}, [](const auto& x) { return x.due.at; }).due;
-  if (earliest.at < to->context.due.at)
-    wake(to, flight::late_waiter, earliest.at);
+  auto due_of = [](const flight::waiter& x) { return x.due.at; };
+  auto earliest = std::ranges::min_element(to->waiters, {}, due_of)->due.at;
+  if (earliest < to->context.due.at)
+    wake(to, flight::late_waiter, earliest);
 }
 
 void flight_table::forget(const flight::waiter& who, const flight* in) {

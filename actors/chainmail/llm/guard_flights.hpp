@@ -2,13 +2,13 @@
 #pragma once
 
 #include <chainmail/caf/deadline_heap.hpp>
+#include <chainmail/caf/owned_promise.hpp>
 #include <chainmail/caf/sink_feed.hpp>
 #include <chainmail/llm/policies/circuit_breaker.hpp>
 #include <chainmail/llm/policies/retry_policy.hpp>
 #include <chainmail/messages.hpp>
 
 #include <caf/expected.hpp>
-#include <caf/typed_response_promise.hpp>
 
 #include <array>
 #include <functional>
@@ -48,7 +48,7 @@ struct flight {
     call_id id;
     deadline due;
     time_point asked;
-    caf::typed_response_promise<llm_result> caller;
+    owned_promise<llm_result> caller;
   };
 
   /// An attempt that is not answered yet.
@@ -107,14 +107,14 @@ public:
 
   /// A new flight with its first waiter. `key` may be empty.
   flight_ptr start(llm_request request, call_context context, std::string key,
-      caf::typed_response_promise<llm_result> caller, time_point now);
+      owned_promise<llm_result> caller, time_point now);
 
   /// The flight under way for a key, or null.
   [[nodiscard]] flight_ptr find(const std::string& key) const;
 
   /// One more who waits. The flight goes on until the last of them wants it.
-  void join(const flight_ptr& to, const call_context& context,
-      caf::typed_response_promise<llm_result> caller, time_point now);
+  void join(const flight_ptr& to, const call_context& context, owned_promise<llm_result> caller,
+      time_point now);
 
   /// Takes those out who wait under this ID (a step of zero: under its root), and tells them `why`.
   /// The result is the flights that nobody waits for any more.

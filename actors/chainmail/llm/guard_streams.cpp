@@ -16,7 +16,7 @@ constexpr size_t replayed_chunk = 256;
 
 caf::result<llm_result> guard_state::stream(
     llm_request request, const sink_actor& sink, call_context context) {
-  auto now = self->clock().now();
+  auto now = self->turn_time();
   auto& counted = counts.of(targets.front().target, request);
   counted.calls.begin();
   if (auto why = check_sink(sink))
@@ -24,8 +24,9 @@ caf::result<llm_result> guard_state::stream(
   if (auto why = refusal_of(context))
     return refuse(counted, context, std::move(why));
   auto key = cache ? key_of(request) : std::string{};
-  auto caller = self->make_response_promise<llm_result>();
-  auto what = flights.start(std::move(request), std::move(context), {}, caller, now);
+  owned_promise<llm_result> caller{self};
+  auto pending = caller.pending();
+  auto what = flights.start(std::move(request), std::move(context), {}, std::move(caller), now);
   what->key = std::move(key); // for the cache: nobody joins a stream
   what->counts = &counted;
   watch(sink);
@@ -40,7 +41,7 @@ caf::result<llm_result> guard_state::stream(
   } else {
     proceed(what);
   }
-  return caller;
+  return pending;
 }
 
 void guard_state::replay(const flight_ptr& what, llm_result found) {
@@ -70,7 +71,7 @@ call_id guard_state::expect_text(const flight_ptr& what) {
   while (streams.contains(id))
     id = id.child(0);
   streams.emplace(id, what);
-  auto at = self->clock().now() + options.retry.attempt_timeout;
+  auto at = self->turn_time() + options.retry.attempt_timeout;
   if (!what->context.due.has_passed(at))
     wake(what, flight::first_token, at);
   return id;
@@ -85,7 +86,7 @@ caf::result<void> guard_state::on_chunk(const call_id& attempt, uint32_t index, 
   if (!stream.has_begun) {
     stream.has_begun = true;
     flights.drop_timer(what, flight::first_token);
-    counts_at(what, what.target).first_token.observe(self->clock().now() - what.begin);
+    counts_at(what, what.target).first_token.observe(self->turn_time() - what.begin);
   }
   if (index == 0)
     stream.text += text;

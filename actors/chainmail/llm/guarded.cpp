@@ -59,7 +59,7 @@ hub<guard_actor>::behavior_type guard_state::make_behavior() {
 // -- taking calls ---------------------------------------------------------------------
 
 caf::result<llm_result> guard_state::generate(llm_request request, call_context context) {
-  auto now = self->clock().now();
+  auto now = self->turn_time();
   auto& counted = counts.of(targets.front().target, request);
   counted.calls.begin();
   if (auto why = refusal_of(context))
@@ -71,26 +71,28 @@ caf::result<llm_result> guard_state::generate(llm_request request, call_context 
       counted.calls.end({});
       return *found;
     }
-  auto caller = self->make_response_promise<llm_result>();
+  owned_promise<llm_result> caller{self};
+  auto pending = caller.pending();
   if (!key.empty())
     if (auto shared = flights.find(key)) {
       counted.shared_calls.add();
-      flights.join(shared, context, caller, now);
+      flights.join(shared, context, std::move(caller), now);
       set_alarm();
-      return caller;
+      return pending;
     }
-  auto what = flights.start(std::move(request), std::move(context), std::move(key), caller, now);
+  auto what =
+      flights.start(std::move(request), std::move(context), std::move(key), std::move(caller), now);
   what->counts = &counted;
   while_busy = self;
   if (cache && options.store && !what->key.empty())
     look_up(what);
   else
     proceed(what);
-  return caller;
+  return pending;
 }
 
 caf::error guard_state::refusal_of(const call_context& context) const {
-  if (context.due.has_passed(self->clock().now()))
+  if (context.due.has_passed(self->turn_time()))
     return make_failure(errc::timed_out, "the deadline passed before the LLM was asked");
   if (flights.size() >= options.max_calls)
     return make_failure(errc::overloaded,
@@ -108,7 +110,7 @@ caf::error guard_state::refuse(
 void guard_state::on_answer(const flight& of, const flight::waiter& to, const caf::error* why) {
   if (of.stream)
     unwatch(of.stream->sink);
-  auto took = self->clock().now() - to.asked;
+  auto took = self->turn_time() - to.asked;
   if (why == nullptr)
     return of.counts->calls.end(took);
   of.counts->calls.end(took, code_of(*why));
@@ -133,7 +135,7 @@ std::string guard_state::key_of(const llm_request& request) const {
 void guard_state::look_up(const flight_ptr& what) {
   // A store that does not answer must not cost the call its time.
   constexpr auto patience = std::chrono::seconds{1};
-  deadline due{std::min(what->context.due.at, self->clock().now() + patience)};
+  deadline due{std::min(what->context.due.at, self->turn_time() + patience)};
   replies.ask<llm_result>(
       options.store, due,
       [this, what](llm_result& found) {
@@ -141,7 +143,7 @@ void guard_state::look_up(const flight_ptr& what) {
           return;
         found.is_cached = true;
         what->counts->cache_hits.add();
-        cache->insert(what->key, found, self->clock().now());
+        cache->insert(what->key, found, self->turn_time());
         if (what->stream)
           return replay(what, std::move(found));
         flights.land(what, std::move(found));
@@ -176,11 +178,11 @@ void guard_state::send_hedge(const flight_ptr& what) {
   auto& target = targets[what->target];
   if (what->live.size() != 1)
     return;
-  auto pass = target.allow(self->clock().now());
+  auto pass = target.allow(self->turn_time());
   if (!pass)
     return;
   if (!target.hedge->spend())
-    return target.abandoned(*pass, self->clock().now());
+    return target.abandoned(*pass, self->turn_time());
   if (target.asks_limiter())
     ask_permit(what, *pass, true);
   else
@@ -214,7 +216,7 @@ void guard_state::note_refusal(flight& of, const caf::error& why) {
   made.target = targets[of.target].name_for(of.request);
   made.code = code_of(why);
   made.reason = sentence_of(why);
-  made.started = self->clock().now() - of.begin;
+  made.started = self->turn_time() - of.begin;
 }
 
 void guard_state::settle(permit granted, const permit_report& report) {

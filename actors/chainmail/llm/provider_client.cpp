@@ -1,5 +1,6 @@
 // The client actor: encode, fetch, decode, in whichever wire format.
 #include <chainmail/caf/caller_runs.hpp>
+#include <chainmail/caf/owned_promise.hpp>
 #include <chainmail/caf/reply_table.hpp>
 #include <chainmail/llm/token_counter.hpp>
 #include <chainmail/llm/token_estimate.hpp>
@@ -97,20 +98,30 @@ struct provider_client_state {
     auto call = format->prepare(request, context.id);
     if (!call)
       return std::move(call.error());
-    auto caller = self->make_response_promise<llm_result>();
-    replies.ask<http_response>(
-        http, context.due,
-        [this, caller, sampled = sample(request, *format, *counter), read = std::move(call->read)](
-            http_response& response) mutable {
-          auto result = read(response);
-          if (result && sampled)
-            learn(*counter, *sampled, result->usage);
-          caller.deliver(std::move(result));
-        },
-        [caller](caf::error& error) mutable { caller.deliver(std::move(error)); }, fetch_atom_v,
-        std::move(call->post), context);
-    return caller;
+    on_reply then{this, owned_promise<llm_result>{self}, sample(request, *format, *counter),
+        std::move(call->read)};
+    auto pending = then.caller.pending();
+    replies.ask_for<http_response>(
+        http, context.due, std::move(then), fetch_atom_v, std::move(call->post), context);
+    return pending;
   }
+
+  /// What becomes of the endpoint's answer.
+  struct on_reply {
+    provider_client_state* client;
+    owned_promise<llm_result> caller;
+    std::shared_ptr<const usage_sample> sampled;
+    std::function<caf::expected<llm_result>(http_response&)> read;
+
+    void operator()(http_response& response) {
+      auto result = read(response);
+      if (result && sampled)
+        learn(*client->counter, *sampled, result->usage);
+      caller.deliver(std::move(result));
+    }
+
+    void operator()(caf::error& error) { caller.deliver(std::move(error)); }
+  };
 
   caf::result<llm_result> stream(
       const llm_request& request, const sink_actor& sink, const call_context& context) {

@@ -3,6 +3,7 @@
 #include <chainmail/http/rate_limit_headers.hpp>
 #include <chainmail/http/retry_after.hpp>
 #include <chainmail/llm/provider_reply.hpp>
+#include <chainmail/prompts/utf8.hpp>
 
 #include <rapidjson/error/en.h>
 #include <rapidjson/stringbuffer.h>
@@ -65,7 +66,11 @@ caf::error provider_reply::parse() {
     json_.Parse<flags>(response_.body.data(), response_.body.size());
     return refused();
   }
-  json_.ParseInsitu<flags>(response_.body.data());
+  // RapidJSON checks UTF-8 byte by byte, for as long as it parses.
+  if (is_utf8(response_.body))
+    json_.ParseInsitu<rapidjson::kParseIterativeFlag>(response_.body.data());
+  else
+    json_.Parse<flags>(response_.body.data(), response_.body.size());
   if (json_.HasParseError())
     return malformed(std::string{"no valid JSON at byte "} +
                      std::to_string(json_.GetErrorOffset()) + " (" +

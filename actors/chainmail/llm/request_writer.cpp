@@ -97,13 +97,15 @@ void request_writer::raw(
   if (std::ranges::find(reserved, field) != reserved.end())
     return fail(field, "cannot be passed as an extra field; llm_request and llm_parameters have "
                        "its place");
-  if (!json_.Key(field.data(), size_of(field)))
+  if (!is_utf8(field))
     fail("extra", "holds a field name that is not valid UTF-8");
+  json_.Key(field.data(), size_of(field));
   json_.RawValue(json.data(), json.size(), parsed.GetType());
 }
 
 void request_writer::string(const char* field, std::string_view what) {
-  if (!json_.String(what.data(), size_of(what)))
+  json_.String(what.data(), size_of(what));
+  if (!is_utf8(what)) // RapidJSON's own check takes five times as long
     fail(field == nullptr ? "messages" : field, "holds text that is not valid UTF-8");
 }
 

@@ -64,9 +64,6 @@ public:
   caf::expected<std::string> finish();
 
 private:
-  using writer = rapidjson::Writer<rapidjson::StringBuffer, rapidjson::UTF8<>, rapidjson::UTF8<>,
-      rapidjson::CrtAllocator, rapidjson::kWriteValidateEncodingFlag>;
-
   void key(const char* field) {
     if (field != nullptr)
       json_.Key(field);
@@ -76,8 +73,11 @@ private:
   void raw(const std::string& field, const std::string& json,
       std::span<const std::string_view> reserved);
 
-  rapidjson::StringBuffer buffer_;
-  writer json_{buffer_};
+  /// Most requests are shorter.
+  static constexpr size_t usual_bytes = 1024;
+
+  rapidjson::StringBuffer buffer_{nullptr, usual_bytes};
+  rapidjson::Writer<rapidjson::StringBuffer> json_{buffer_};
   std::string problem_;
 };
 
