@@ -50,7 +50,7 @@ struct gather_job {
   bool answered = false;
 };
 
-using job_ptr = std::shared_ptr<gather_job>;
+using gather_ptr = std::shared_ptr<gather_job>;
 
 struct gather_state {
   static constexpr const char* name = "chainmail.gather";
@@ -117,14 +117,14 @@ struct gather_state {
 
   struct on_outcome {
     gather_state* state;
-    job_ptr job;
+    gather_ptr job;
     size_t index;
 
     void operator()(values& result) { state->finish(job, index, std::move(result), {}); }
     void operator()(caf::error& error) { state->finish(job, index, {}, std::move(error)); }
   };
 
-  void pump(const job_ptr& job, gather_job::clock::time_point now) {
+  void pump(const gather_ptr& job, gather_job::clock::time_point now) {
     auto has_room = [&] {
       return !job->answered && job->next < job->inputs.size() &&
              job->next - job->done < job->options.max_in_flight;
@@ -136,7 +136,7 @@ struct gather_state {
     }
   }
 
-  void call_next(const job_ptr& job, gather_job::clock::time_point now) {
+  void call_next(const gather_ptr& job, gather_job::clock::time_point now) {
     auto index = job->next++;
     auto& out = job->outcomes[index];
     out.started = now - job->begin;
@@ -150,7 +150,7 @@ struct gather_state {
           std::move(job->inputs[index]), job->context.child(index));
   }
 
-  void finish(const job_ptr& job, size_t index, values result, caf::error error) {
+  void finish(const gather_ptr& job, size_t index, values result, caf::error error) {
     if (job->answered)
       return; // given up meanwhile
     auto has_line = error && is_logged(caf::actor_cast<caf::strong_actor_ptr>(job->chain), error);
@@ -181,7 +181,7 @@ struct gather_state {
   }
 
   /// Ends a gather early: what is outstanding is cancelled, what is over keeps its outcome.
-  void give_up(const job_ptr& job, errc why, const char* sentence) {
+  void give_up(const gather_ptr& job, errc why, const char* sentence) {
     if (job->answered)
       return;
     auto now = self->clock().now();
@@ -202,7 +202,7 @@ struct gather_state {
     retire(job);
   }
 
-  void retire(const job_ptr& job) {
+  void retire(const gather_ptr& job) {
     auto [first, last] = jobs.equal_range(job->context.id);
     for (auto i = first; i != last; ++i)
       if (i->second == job) {
@@ -247,7 +247,7 @@ struct gather_state {
 
   void cancel(const call_id& id) {
     auto first = jobs.lower_bound(id);
-    std::vector<job_ptr> chosen;
+    std::vector<gather_ptr> chosen;
     for (auto i = first; i != jobs.end() && i->first.root == id.root; ++i)
       if (id.step == 0 || i->first == id)
         chosen.push_back(i->second);
@@ -256,7 +256,7 @@ struct gather_state {
   }
 
   void on_requester_down(const caf::actor_addr& gone) {
-    std::vector<job_ptr> chosen;
+    std::vector<gather_ptr> chosen;
     for (const auto& [id, job] : jobs)
       if (job->requester && job->requester->address() == gone)
         chosen.push_back(job);
@@ -270,7 +270,7 @@ struct gather_state {
   metrics::by_code outcomes{self->system(), metrics::metric::gather_outcomes_total};
   reply_table replies{self, "the chain"};
   std::map<caf::actor_addr, size_t> gathers_of;
-  std::multimap<call_id, job_ptr> jobs;
+  std::multimap<call_id, gather_ptr> jobs;
 };
 
 } // namespace
