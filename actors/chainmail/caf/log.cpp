@@ -31,7 +31,7 @@ void write_line(caf::logger& log, unsigned level, std::string line) {
 }
 
 /// Without line breaks and other controls, and cut between characters.
-std::string one_line(std::string text) {
+std::string without_line_breaks(std::string text) {
   constexpr size_t longest = 500;
   if (text.size() > longest) {
     auto end = longest;
@@ -65,7 +65,7 @@ void log_failure(caf::actor_system& system, std::string_view actor, const call_i
   line += " code=";
   line += to_string(code);
   line += duration;
-  line += one_line(sentence_of(why));
+  line += without_line_breaks(sentence_of(why));
   write_line(log, level, std::move(line));
 }
 
