@@ -318,8 +318,7 @@ std::vector<step> steps_of(const report_plan& plan, endpoints& servers, const pe
 std::vector<size_t> frontier_rates(const report_plan& plan) {
   if (plan.is_quick)
     return {500, 1'000};
-  return {1'000, 2'000, 3'000, 4'000, 5'000, 6'000, 8'000, 10'000, 12'000, 14'000, 16'000, 20'000,
-      24'000, 28'000, 32'000};
+  return {1'000, 2'000, 4'000, 6'000, 8'000, 12'000, 16'000, 24'000, 32'000};
 }
 
 std::vector<size_t> in_flight_steps(const report_plan& plan) {

@@ -318,8 +318,10 @@ cancel_figures cancel_midway(caf::actor_system& system, const load& how_much) {
       });
   for (int tries = 0; tries < 200 && result.noticed_ms < 0; ++tries) {
     if (endpoint.count_of("streams_closed_early") > 0)
-      result.noticed_ms = static_cast<double>(endpoint.count_of("last_closed_early_at")) -
-                          std::chrono::duration<double, std::milli>(cancelled_at).count();
+      // The endpoint's clock has whole milliseconds.
+      result.noticed_ms =
+          std::max(0.0, static_cast<double>(endpoint.count_of("last_closed_early_at")) -
+                            std::chrono::duration<double, std::milli>(cancelled_at).count());
     std::this_thread::sleep_for(5ms);
   }
   return result;
