@@ -94,7 +94,7 @@ struct pair_of_hosts {
         wait_for(plan.in_flight, [this] { return in_flight_at(self, http, slow.base_url()); });
     auto result = run_fast();
     compat::send(self.ptr(), gatherer, cancel_atom_v, context.id);
-    waiting.receive([](const std::vector<outcome>&) {}, [](const caf::error&) {});
+    std::move(waiting).receive([](const std::vector<outcome>&) {}, [](const caf::error&) {});
     auto all_gone = wait_for(0, [this] { return outstanding(self, http); });
     if (!all_wait || !all_gone)
       return make_failure(errc::internal, "not as many calls waited as should");

@@ -102,9 +102,10 @@ TEST_CASE("a tool that waits has a thread of its own") {
   std::string answer;
   auto first = ask_now(waits);
   auto second = ask_now(meets);
-  first.receive([&](std::string& text) { answer = text; },
+  std::move(first).receive([&](std::string& text) { answer = text; },
       [&](const caf::error& why) { answer = describe(why); });
-  second.receive([](std::string&) {}, [&](const caf::error& why) { answer = describe(why); });
+  std::move(second).receive(
+      [](std::string&) {}, [&](const caf::error& why) { answer = describe(why); });
   CHECK(answer == "met");
 }
 
