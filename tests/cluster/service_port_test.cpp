@@ -121,6 +121,22 @@ TEST_CASE("a closed port finishes what it has, and refuses the rest untouched", 
   CHECK(before->result);
 }
 
+TEST_CASE("a call that came again by another node is not cancelled", "[service_port]") {
+  harbour at;
+  at.script->reply = [] { return scripted_reply{"late", {}, 10s}; };
+  caf::actor gone;
+  auto context = at.context();
+  auto lost = at.generate(context, &gone);
+  auto again = at.generate(context);
+  caf::anon_send_exit(gone, caf::exit_reason::kill);
+  gone = nullptr;
+  at.settle();
+  CHECK(at.script->cancelled.empty());
+  at.advance(10s);
+  REQUIRE(again->result);
+  CHECK(again->result->text() == "late");
+}
+
 TEST_CASE("the calls of a node that goes down are cancelled", "[service_port]") {
   harbour at;
   at.script->reply = [] { return scripted_reply{"never", {}, caf::infinite}; };

@@ -201,8 +201,14 @@ struct service_port_state {
     auto theirs = calls_of.extract(gone);
     if (!theirs)
       return;
+    // A call may have come again by another way, and has its ID still.
+    std::unordered_set<call_id> elsewhere;
+    for (const auto& [request, each] : calls)
+      if (each.holder != gone)
+        elsewhere.insert(each.id);
     for (auto request : theirs.mapped())
-      cancel(calls.at(request));
+      if (const auto& lost = calls.at(request); !elsewhere.contains(lost.id))
+        cancel(lost);
   }
 
   void cancel(const call& what) {
