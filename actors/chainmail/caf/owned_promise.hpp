@@ -44,8 +44,8 @@ private:
   compat::reply_route route_{};
 };
 
-/// What caf::typed_response_promise is, for a third of its instructions: it has one owner, so nothing
-/// is shared or counted. It lives in the state of its actor; the handler that made it returns pending().
+/// What caf::typed_response_promise is, for less: it has one owner, so nothing is shared or counted. It
+/// lives in the state of its actor; the handler that made it returns pending().
 template <class Result>
 class owned_promise : public any_owned_promise {
 public:
