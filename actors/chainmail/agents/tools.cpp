@@ -121,13 +121,13 @@ struct asking_tool_state {
 
   typename hub<tool_actor>::behavior_type make_behavior() {
     return {
+        replies.on_reply(),
         [this](call_atom, const std::string& arguments, const call_context& context) {
           return call(arguments, context);
         },
         [this](describe_atom) { return *description; },
         [this](
             cancel_atom, const call_id& id) { compat::send(self, request.to, cancel_atom_v, id); },
-        replies.on_reply(),
     };
   }
 

@@ -12,37 +12,61 @@ constexpr uint64_t most_counted = caf::message_id::request_id_mask >> slot_bits;
 
 } // namespace
 
-caf::message_id reply_table::insert(deadline due, std::unique_ptr<handler> what) {
-  if (free_.empty()) {
-    free_.push_back(static_cast<uint32_t>(slots_.size()));
-    slots_.emplace_back();
-  }
-  auto index = free_.back();
-  free_.pop_back();
-  counted_ = counted_ % most_counted + 1;
-  auto id = counted_ << slot_bits | index;
-  slots_[index] = {id, std::move(what)};
-  if (!due.is_never()) {
-    auto at = due.plus(grace);
-    dues_.push(at, id, slots_.size() - free_.size(), [this](uint64_t x) { return is_pending(x); });
-    alarm_.at(at);
-  }
-  return caf::make_message_id(id);
+void reply_table::slot::drop() {
+  if (static_cast<void*>(what) == room)
+    what->~handler();
+  else
+    delete what;
+  what = nullptr;
 }
 
-bool reply_table::is_pending(uint64_t id) const {
-  return slots_[id & slot_mask].id == id;
+reply_table::slot& reply_table::take_slot() {
+  if (free_.empty()) {
+    auto first = static_cast<uint32_t>(blocks_.size() * block_size);
+    auto& added = blocks_.emplace_back(std::make_unique<slot[]>(block_size));
+    for (uint32_t i = block_size; i-- > 0;) {
+      added[i].index = first + i;
+      free_.push_back(first + i);
+    }
+  }
+  auto& result = slot_at(free_.back());
+  free_.pop_back();
+  return result;
+}
+
+caf::message_id reply_table::note(slot& where, deadline due) {
+  counted_ = counted_ % most_counted + 1;
+  where.id = counted_ << slot_bits | where.index;
+  if (!due.is_never()) {
+    auto at = due.plus(grace);
+    dues_.push(at, where.id, count(), [this](uint64_t x) { return is_pending(x); });
+    alarm_.at(at);
+  }
+  return caf::make_message_id(where.id);
+}
+
+bool reply_table::is_pending(uint64_t id) {
+  return slot_at(id & slot_mask).id == id;
 }
 
 void reply_table::resolve(uint64_t id, caf::message& reply) {
   id &= caf::message_id::request_id_mask;
   auto index = id & slot_mask;
-  if (index >= slots_.size() || slots_[index].id != id)
+  if (index / block_size >= blocks_.size() || slot_at(index).id != id)
     return;
-  auto what = std::move(slots_[index].what);
-  slots_[index].id = 0;
-  free_.push_back(static_cast<uint32_t>(index));
-  what->take(*this, reply);
+  // Not free before the handler is gone: it may well make the next request.
+  struct release {
+    reply_table& table;
+    slot& what;
+
+    ~release() {
+      what.drop();
+      table.free_.push_back(what.index);
+    }
+  };
+  release after{*this, slot_at(index)};
+  after.what.id = 0;
+  after.what.what->take(*this, reply);
 }
 
 void reply_table::expire() {

@@ -13,12 +13,15 @@
 #include <chainmail/type_ids.hpp>
 
 #include <caf/message.hpp>
+#include <caf/result.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_message_view.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -53,18 +56,24 @@ public:
   /// The same with both in one, which is called with the one or the other. It need not be copyable.
   template <class Result, class Handle, class OnReply, class... Ts>
   void ask_for(const Handle& to, deadline due, OnReply on_reply, Ts&&... xs) {
-    auto id = insert(due, std::make_unique<typed_handler<Result, OnReply>>(std::move(on_reply)));
+    auto& where = take_slot();
+    where.template hold<typed_handler<Result, OnReply>>(std::move(on_reply));
+    auto id = note(where, due);
     caf::actor_cast<caf::abstract_actor*>(to)->enqueue(
         compat::make_element(caf::strong_actor_ptr{self_->ctrl()}, id, std::forward<Ts>(xs)...),
         self_->context());
   }
 
-  /// The handler that a hub's behavior needs for its replies.
+  /// The handler that a hub's behavior needs for its replies. The first one of them: CAF compares a
+  /// message with one after the other. Says that it answers itself, which saves CAF looking for whom.
   auto on_reply() {
-    return [this](reply_atom, uint64_t id, caf::message& reply) { resolve(id, reply); };
+    return [this](reply_atom, uint64_t id, caf::message& reply) -> caf::result<void> {
+      resolve(id, reply);
+      return caf::delegated<void>{};
+    };
   }
 
-  [[nodiscard]] bool is_full() const { return slots_.size() - free_.size() >= capacity; }
+  [[nodiscard]] bool is_full() const { return count() >= capacity; }
 
 private:
   template <class... Fs>
@@ -96,21 +105,47 @@ private:
     OnReply on_reply;
   };
 
-  /// One request, or none. Its ID tells it from those that had the slot before.
+  /// One request, or none. Its ID tells it from those that had the slot before. It stays where it is,
+  /// and so does its handler, in it if there is room.
   struct slot {
+    slot() = default;
+    slot(const slot&) = delete;
+    slot& operator=(const slot&) = delete;
+    ~slot() { drop(); }
+
+    template <class Handler, class OnReply>
+    void hold(OnReply f) {
+      if constexpr (sizeof(Handler) <= sizeof(room) && alignof(Handler) <= alignof(slot))
+        what = new (room) Handler{std::move(f)};
+      else
+        what = new Handler{std::move(f)};
+    }
+
+    void drop();
+
     uint64_t id = 0;
-    std::unique_ptr<handler> what;
+    uint32_t index = 0;
+    handler* what = nullptr;
+    alignas(std::max_align_t) std::byte room[96];
   };
 
-  caf::message_id insert(deadline due, std::unique_ptr<handler> what);
+  /// Slots are made this many at a time.
+  static constexpr size_t block_size = 16;
+
+  slot& slot_at(size_t index) { return blocks_[index / block_size][index % block_size]; }
+
+  [[nodiscard]] size_t count() const { return blocks_.size() * block_size - free_.size(); }
+
+  slot& take_slot();
+  caf::message_id note(slot& where, deadline due);
   void resolve(uint64_t id, caf::message& reply);
   void expire();
-  [[nodiscard]] bool is_pending(uint64_t id) const;
+  [[nodiscard]] bool is_pending(uint64_t id);
   [[nodiscard]] caf::error error_in(const caf::message& reply) const;
 
   caf::scheduled_actor* self_;
   const char* receiver_name_;
-  std::vector<slot> slots_;
+  std::vector<std::unique_ptr<slot[]>> blocks_;
   std::vector<uint32_t> free_;
   uint64_t counted_ = 0;
   deadline_heap<uint64_t> dues_;

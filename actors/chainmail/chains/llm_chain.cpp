@@ -9,7 +9,6 @@
 #include <chainmail/chains/wiring.hpp>
 
 #include <caf/actor_system.hpp>
-#include <caf/expected.hpp>
 
 #include <stdexcept>
 
@@ -32,6 +31,7 @@ struct llm_chain_state {
 
   hub<chain_actor>::behavior_type make_behavior() {
     return {
+        replies.on_reply(),
         [this](call_atom, const values& inputs, const call_context& context) {
           return call(inputs, nullptr, context);
         },
@@ -39,7 +39,6 @@ struct llm_chain_state {
             const call_context& context) { return call(inputs, &sink, context); },
         [this](describe_atom) { return *description; },
         [this](cancel_atom, const call_id& id) { compat::send(self, llm, cancel_atom_v, id); },
-        replies.on_reply(),
     };
   }
 
@@ -50,19 +49,19 @@ struct llm_chain_state {
       const values& inputs, const sink_actor* sink, const call_context& context) {
     auto now = self->turn_time();
     counts.begin();
-    auto request = make_request(inputs, sink, context, now);
-    if (!request) {
-      note_failure(context.id, now, request.error(), false);
-      return std::move(request.error());
+    llm_request request;
+    if (auto error = fill(request, inputs, sink, context, now)) {
+      note_failure(context.id, now, error, false);
+      return error;
     }
     on_reply then{this, owned_promise<values>{self}, context.id, now};
     auto pending = then.caller.pending();
     if (sink != nullptr)
       replies.ask_for<llm_result>(
-          llm, context.due, std::move(then), stream_atom_v, std::move(*request), *sink, context);
+          llm, context.due, std::move(then), stream_atom_v, std::move(request), *sink, context);
     else
       replies.ask_for<llm_result>(
-          llm, context.due, std::move(then), generate_atom_v, std::move(*request), context);
+          llm, context.due, std::move(then), generate_atom_v, std::move(request), context);
     return pending;
   }
 
@@ -93,8 +92,8 @@ struct llm_chain_state {
     }
   };
 
-  caf::expected<llm_request> make_request(
-      const values& inputs, const sink_actor* sink, const call_context& context, time_point now) {
+  caf::error fill(llm_request& request, const values& inputs, const sink_actor* sink,
+      const call_context& context, time_point now) {
     if (sink != nullptr)
       if (auto error = check_sink(*sink))
         return error;
@@ -102,13 +101,10 @@ struct llm_chain_state {
       return make_failure(errc::timed_out, "the deadline passed before the chain was started");
     if (replies.is_full())
       return make_failure(errc::overloaded, "the chain has too many calls under way");
-    llm_request request;
     if (auto error = prompt.fill(request, inputs))
       return error;
     request.parameters = options.parameters;
-    if (auto error = read_stop(inputs, request.stop))
-      return error;
-    return request;
+    return read_stop(inputs, request.stop);
   }
 
   void note_failure(const call_id& id, time_point begin, const caf::error& why, bool has_line) {

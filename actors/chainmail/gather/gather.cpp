@@ -63,6 +63,7 @@ struct gather_state {
   hub<gather_actor>::behavior_type make_behavior() {
     compat::on_down(self, [this](const caf::down_msg& down) { on_requester_down(down.source); });
     return {
+        replies.on_reply(),
         [this](gather_atom, const chain_actor& chain, std::vector<values>& inputs,
             const gather_options& options, const call_context& context) {
           auto result = start(chain, std::move(inputs), options, context);
@@ -70,7 +71,6 @@ struct gather_state {
           return result;
         },
         [this](cancel_atom, const call_id& id) { cancel(id); },
-        replies.on_reply(),
     };
   }
 
@@ -112,6 +112,7 @@ struct gather_state {
               give_up(late, errc::timed_out, "the deadline of the gather passed");
           });
     pump(job, job->begin);
+    in_flight.set(calls_out);
     return pending;
   }
 
@@ -140,7 +141,7 @@ struct gather_state {
     auto index = job->next++;
     auto& out = job->outcomes[index];
     out.started = now - job->begin;
-    in_flight.add(1);
+    ++calls_out;
     // The deadline is watched once for the whole job, not for each call.
     if (job->options.sink)
       replies.ask_for<values>(job->chain, deadline{}, on_outcome{this, job, index}, stream_atom_v,
@@ -162,6 +163,7 @@ struct gather_state {
       retire(job);
     else
       pump(job, now);
+    in_flight.set(calls_out);
   }
 
   /// Books the end of one call, and tells the observer.
@@ -169,7 +171,7 @@ struct gather_state {
     auto& out = job.outcomes[index];
     out.took = now - job.begin - out.started;
     if (index < job.next)
-      in_flight.add(-1);
+      --calls_out;
     outcomes.count(out.ok() ? errc::none : code_of(out.error));
     if (!out.ok() && !has_line)
       log_failure(self->system(), "gather", job.context.id.child(index), out.took, out.error);
@@ -203,6 +205,7 @@ struct gather_state {
   }
 
   void retire(const gather_ptr& job) {
+    in_flight.set(calls_out);
     auto [first, last] = jobs.equal_range(job->context.id);
     for (auto i = first; i != last; ++i)
       if (i->second == job) {
@@ -266,6 +269,8 @@ struct gather_state {
 
   actor_type* self;
   bool is_one_shot;
+  /// What `in_flight` shows: set once a message, since most that end one call start another.
+  int64_t calls_out = 0;
   metrics::gauge in_flight{self->system(), metrics::metric::gather_in_flight};
   metrics::by_code outcomes{self->system(), metrics::metric::gather_outcomes_total};
   reply_table replies{self, "the chain"};

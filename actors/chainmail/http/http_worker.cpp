@@ -179,7 +179,7 @@ struct http_worker_state {
         [this](turn_atom) { turn(); },
         [this, take = replies.on_reply()](reply_atom what, uint64_t id, caf::message& reply) {
           pass in{self->gate};
-          take(what, id, reply);
+          return take(what, id, reply);
         },
     };
   }

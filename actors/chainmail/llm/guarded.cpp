@@ -37,6 +37,7 @@ hub<guard_actor>::behavior_type guard_state::make_behavior() {
   });
   compat::on_down(self, [this](const caf::down_msg& down) { on_sink_down(down.source); });
   return {
+        replies.on_reply(),
       [this](generate_atom, llm_request& request, call_context& context) {
         return generate(std::move(request), std::move(context));
       },
@@ -52,7 +53,6 @@ hub<guard_actor>::behavior_type guard_state::make_behavior() {
       [this](chunk_atom, const call_id& attempt, uint32_t index, std::string& text) {
         return on_chunk(attempt, index, text);
       },
-      replies.on_reply(),
   };
 }
 

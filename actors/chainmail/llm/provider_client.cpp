@@ -78,6 +78,7 @@ struct provider_client_state {
 
   hub<streaming_client_actor>::behavior_type make_behavior() {
     return {
+        replies.on_reply(),
         [this](generate_atom, const llm_request& request, const call_context& context) {
           return generate(request, context);
         },
@@ -88,7 +89,6 @@ struct provider_client_state {
           streams.cancel(id);
         },
         streams.on_chunk(),
-        replies.on_reply(),
     };
   }
 

@@ -64,13 +64,13 @@ struct scripted_llm_state {
 
   hub<llm_actor>::behavior_type make_behavior() {
     return {
+        replies.on_reply(),
         [this](generate_atom, const llm_request& request, const call_context& context) {
           return generate(request, context);
         },
         [this](stream_atom, const llm_request& request, const sink_actor& sink,
             const call_context& context) { return stream(request, sink, context); },
         [this](cancel_atom, const call_id& id) { cancel(id); },
-        replies.on_reply(),
     };
   }
 

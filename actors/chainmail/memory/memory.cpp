@@ -39,6 +39,7 @@ struct memory_state {
 
   hub<memory_actor>::behavior_type make_behavior() {
     return {
+        replies.on_reply(),
         [this](load_atom, const std::string& key,
             const call_context& context) -> caf::result<conversation> {
           if (auto late = check_deadline(context))
@@ -49,7 +50,6 @@ struct memory_state {
             const call_context& context) { return save(key, std::move(turn), context); },
         [this](erase_atom, const std::string& key) { memory.erase(key); },
         [](cancel_atom, const call_id&) { /* no call waits here */ },
-        replies.on_reply(),
     };
   }
 

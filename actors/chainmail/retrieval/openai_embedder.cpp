@@ -80,11 +80,11 @@ struct openai_embedder_state {
 
   hub<embedder_actor>::behavior_type make_behavior() {
     return {
+        replies.on_reply(),
         [this](embed_atom, embed_request& request, const call_context& context) {
           return embed(std::move(request.texts), context);
         },
         [this](cancel_atom, const call_id& id) { cancel(id); },
-        replies.on_reply(),
     };
   }
 
