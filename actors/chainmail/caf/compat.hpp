@@ -22,8 +22,10 @@
 #include <caf/string_view.hpp>
 #endif
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -167,9 +169,22 @@ void anon_send(const Handle& to, Ts&&... xs) {
   caf::anon_send(to, std::forward<Ts>(xs)...);
 }
 
-template <class... Ts>
-auto make_element(caf::strong_actor_ptr sender, caf::message_id id, Ts&&... xs) {
-  return caf::make_mailbox_element(std::move(sender), id, {}, std::forward<Ts>(xs)...);
+/// CAF's own function passes a vector of stages on from hand to hand, and asks whether `content` is of
+/// a CAF stream, which ours never is.
+inline caf::mailbox_element_ptr make_element(
+    caf::strong_actor_ptr sender, caf::message_id id, caf::message content) {
+  auto result = std::make_unique<caf::mailbox_element>();
+  result->sender = std::move(sender);
+  result->mid = id;
+  result->payload = std::move(content);
+  return result;
+}
+
+template <class T, class... Ts>
+requires(!std::is_same_v<std::remove_cvref_t<T>, caf::message>) auto make_element(
+    caf::strong_actor_ptr sender, caf::message_id id, T&& x, Ts&&... xs) {
+  return make_element(
+      std::move(sender), id, caf::make_message(std::forward<T>(x), std::forward<Ts>(xs)...));
 }
 
 /// Whom a request is to be answered: its sender or, of composed actors, the next stage.
