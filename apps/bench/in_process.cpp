@@ -3,7 +3,11 @@
 #include "scenarios.hpp"
 #include "stack.hpp"
 
+#include <caf/actor_system_config.hpp>
 #include <caf/typed_event_based_actor.hpp>
+
+#include <algorithm>
+#include <iterator>
 
 namespace chainmail::bench {
 
@@ -24,21 +28,53 @@ llm_actor::behavior_type instant_llm(llm_actor::pointer) {
   };
 }
 
+/// A gather on each chain at once.
+caf::expected<std::vector<outcome>> gather_on(caf::scoped_actor& self,
+    const std::vector<chain_actor>& chains, std::vector<std::vector<values>> inputs,
+    const gather_options& options) {
+  auto start = [&](size_t i) {
+    return gather(self.ptr(), chains[i], std::move(inputs[i]), options, call_context{});
+  };
+  std::vector<decltype(start(0))> gathers;
+  for (size_t i = 0; i < chains.size(); ++i)
+    gathers.push_back(start(i));
+  caf::expected<std::vector<outcome>> result{std::vector<outcome>{}};
+  for (auto& each : gathers)
+    each.receive(
+        [&](std::vector<outcome>& outcomes) {
+          if (result)
+            std::ranges::move(outcomes, std::back_inserter(*result));
+        },
+        [&](caf::error& why) { result = std::move(why); });
+  return result;
+}
+
 } // namespace
 
 caf::expected<figures> chain_only(caf::actor_system& system, const load& how_much) {
   caf::scoped_actor self{system};
-  auto chain = spawn_llm_chain(system, system.spawn(instant_llm), name_prompt);
+  std::vector<chain_actor> chains(
+      caf::get_or(system.config(), "caf.scheduler.max-threads", size_t{1}));
+  for (auto& chain : chains)
+    chain = spawn_llm_chain(system, system.spawn(instant_llm), name_prompt);
+  auto share = [&](size_t of, size_t i) {
+    return of * (i + 1) / chains.size() - of * i / chains.size();
+  };
+  auto inputs = [&](size_t calls) {
+    std::vector<std::vector<values>> result;
+    for (size_t i = 0; i < chains.size(); ++i)
+      result.emplace_back(share(calls, i), name_inputs());
+    return result;
+  };
   gather_options options;
-  options.max_in_flight = static_cast<uint32_t>(how_much.in_flight);
+  options.max_in_flight =
+      static_cast<uint32_t>(std::max<size_t>(how_much.in_flight / chains.size(), 1));
   if (how_much.warm_up > 0)
-    if (auto warm =
-            gather(self, chain, std::vector<values>(how_much.warm_up, name_inputs()), options);
-        !warm)
+    if (auto warm = gather_on(self, chains, inputs(how_much.warm_up), options); !warm)
       return std::move(warm.error());
-  std::vector<values> inputs(how_much.calls, name_inputs());
+  auto all = inputs(how_much.calls);
   stopwatch watch;
-  auto outcomes = gather(self, chain, std::move(inputs), options);
+  auto outcomes = gather_on(self, chains, std::move(all), options);
   if (!outcomes)
     return std::move(outcomes.error());
   return summarize(*outcomes, watch);
