@@ -21,7 +21,7 @@ namespace chainmail {
 
 namespace {
 
-void add(int64_t& to, int64_t tokens) {
+void add_tokens(int64_t& to, int64_t tokens) {
   to = tokens > std::numeric_limits<int64_t>::max() - to ? std::numeric_limits<int64_t>::max()
                                                          : to + tokens;
 }
@@ -61,9 +61,9 @@ caf::expected<embeddings> put_together(std::vector<embeddings>& parts) {
                                         one_line(part.model, longest_named_model) +
                                         "'; name one model, without a server that chooses");
     result.numbers.insert(result.numbers.end(), part.numbers.begin(), part.numbers.end());
-    add(result.usage.prompt_tokens, part.usage.prompt_tokens);
-    add(result.usage.completion_tokens, part.usage.completion_tokens);
-    add(result.usage.total_tokens, part.usage.total_tokens);
+    add_tokens(result.usage.prompt_tokens, part.usage.prompt_tokens);
+    add_tokens(result.usage.completion_tokens, part.usage.completion_tokens);
+    add_tokens(result.usage.total_tokens, part.usage.total_tokens);
     part = {};
   }
   return result;
