@@ -115,7 +115,8 @@ private:
 
     template <class Handler, class OnReply>
     void hold(OnReply f) {
-      if constexpr (sizeof(Handler) <= sizeof(room) && alignof(Handler) <= alignof(slot))
+      static_assert(alignof(Handler) <= alignof(std::max_align_t));
+      if constexpr (sizeof(Handler) <= sizeof(room))
         what = new (room) Handler{std::move(f)};
       else
         what = new Handler{std::move(f)};
