@@ -40,7 +40,7 @@ caf::expected<std::vector<outcome>> gather_on(caf::scoped_actor& self,
     gathers.push_back(start(i));
   caf::expected<std::vector<outcome>> result{std::vector<outcome>{}};
   for (auto& each : gathers)
-    each.receive(
+    std::move(each).receive(
         [&](std::vector<outcome>& outcomes) {
           if (result)
             std::ranges::move(outcomes, std::back_inserter(*result));

@@ -185,7 +185,7 @@ TEST_CASE_METHOD(fixture, "a cancel reaches the LLM") {
   auto context = time.context();
   auto got = ask<values>(time, agent, call_atom_v, values{{"input", "What of socks?"}}, context);
   time.settle();
-  caf::anon_send(agent, cancel_atom_v, context.id);
+  compat::anon_send(agent, cancel_atom_v, context.id);
   time.settle();
   CHECK(got->error == errc::cancelled);
   CHECK(script->cancelled == std::vector{script->calls.at(0).context.id});
@@ -201,7 +201,7 @@ TEST_CASE_METHOD(fixture, "a cancel reaches every tool") {
   auto got = ask<values>(time, agent, call_atom_v, values{{"input", "What of socks?"}}, context);
   time.settle();
   CHECK(got->pending());
-  caf::anon_send(agent, cancel_atom_v, context.id);
+  compat::anon_send(agent, cancel_atom_v, context.id);
   time.settle();
   CHECK(got->error == errc::cancelled);
   CHECK(slow.cancelled == std::vector{slow.calls.at(0).context.id});

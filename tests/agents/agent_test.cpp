@@ -269,7 +269,7 @@ TEST_CASE_METHOD(
       ask<values>(time, agent, stream_atom_v, values{{"input", "?"}}, sink_actor{sink}, context);
   time.settle();
   CHECK(got->pending());
-  caf::anon_send(agent, cancel_atom_v, context.id);
+  compat::anon_send(agent, cancel_atom_v, context.id);
   time.settle();
   CHECK(got->error == errc::cancelled);
   grant(sink, 100);

@@ -161,7 +161,7 @@ TEST_CASE_METHOD(fixture, "cancelling a chain's tool cancels the chain") {
   auto answer = ask<std::string>(time, tool, call_atom_v, "{}"s, context);
   time.settle();
   CHECK(answer->pending());
-  caf::anon_send(tool, cancel_atom_v, context.id);
+  compat::anon_send(tool, cancel_atom_v, context.id);
   time.settle();
   CHECK(answer->error == errc::cancelled);
   held->reset();

@@ -169,6 +169,8 @@ TEST_CASE("handlers go with their actor") {
       caf::exit_msg{time.crowd.address(), caf::make_error(caf::exit_reason::kill)});
   time.settle();
   CHECK(time.seen.handlers == 0);
+  time.answer();
+  CHECK(time.seen.heard == std::vector<std::string>(200));
   CHECK(time.seen.errors == 0);
 }
 
