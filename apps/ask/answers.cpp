@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 namespace {
 
@@ -226,4 +226,4 @@ std::string to_json(std::string_view question, const caf::error& why) {
   return {buffer.GetString(), buffer.GetSize()};
 }
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 struct answer {
   std::string question;
@@ -36,4 +36,4 @@ std::string to_json(const answer& what, bool is_simulated);
 /// One line for a question that got no answer: {"question","error"}.
 std::string to_json(std::string_view question, const caf::error& why);
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

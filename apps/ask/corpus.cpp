@@ -15,7 +15,7 @@
 #include <stdexcept>
 #include <system_error>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 namespace fs = std::filesystem;
 
@@ -147,4 +147,4 @@ std::string place_of(const document& piece) {
   return result;
 }
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 /// One file of text.
 struct source_file {
@@ -48,4 +48,4 @@ std::vector<document> split_source(const source_file& file);
 /// "docs/limits.md (Retries > Budget)": where a document comes from.
 std::string place_of(const document& piece);
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

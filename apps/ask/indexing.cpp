@@ -15,7 +15,7 @@
 #include <set>
 #include <utility>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 namespace {
 
@@ -154,4 +154,4 @@ caf::expected<index_report> update_index(caf::scoped_actor& self, const embedder
   return update{self, embedder, index, folder, on_progress}.run();
 }
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

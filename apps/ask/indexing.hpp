@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 /// How far an update is.
 struct index_progress {
@@ -40,4 +40,4 @@ caf::expected<index_report> update_index(caf::scoped_actor& self, const embedder
     const vector_index_actor& index, const std::filesystem::path& folder,
     const std::function<void(const index_progress&)>& on_progress);
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 using namespace chainmail;
-using namespace chainmail::ask;
+using namespace chainmail::asking;
 using namespace chainmail::terminal;
 
 namespace fs = std::filesystem;

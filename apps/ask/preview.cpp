@@ -12,7 +12,7 @@
 #include <terminal/fitted_text.hpp>
 #include <utility>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 namespace {
 
@@ -92,4 +92,4 @@ llm_actor spawn_previewed(
       std::move(llm), std::move(where));
 }
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <terminal/terminal.hpp>
 
-namespace chainmail::ask {
+namespace chainmail::asking {
 
 /// Shows the end of the newest answer of a model on standard error, twenty times a second at most.
 /// Callable from any thread.
@@ -38,4 +38,4 @@ private:
 /// preview gets the text as it comes.
 llm_actor spawn_previewed(caf::actor_system& system, llm_actor llm, std::shared_ptr<preview> where);
 
-} // namespace chainmail::ask
+} // namespace chainmail::asking

@@ -53,18 +53,18 @@ caf::expected<report> limits(caf::actor_system& system, const load& how_much) {
   call_run run{system, llm, plan};
   run.wait();
   auto totals = sum_up(run.finish());
-  auto counted = server.snapshot();
+  auto seen = server.snapshot();
   auto minutes = totals.wall_s / 60;
   auto requests_held = static_cast<double>(totals.right) / minutes /
                        static_cast<double>(how_much.requests_per_minute);
   auto tokens_held = static_cast<double>(totals.tokens) / minutes /
                      static_cast<double>(how_much.tokens_per_minute);
-  auto refused = static_cast<double>(counted.rate_limited) / static_cast<double>(counted.requests);
+  auto refused = static_cast<double>(seen.rate_limited) / static_cast<double>(seen.requests);
   report_writer result{"limits"};
   add_totals(result, totals, how_much.calls);
   result.add("limits", std::string_view{how_much.learn ? "learned" : "configured"})
-      .add("requests", counted.requests)
-      .add("rate_limited", counted.rate_limited)
+      .add("requests", seen.requests)
+      .add("rate_limited", seen.rate_limited)
       .add("rate_limited_share", refused)
       .add("tokens", static_cast<uint64_t>(totals.tokens))
       .add("requests_held", requests_held)

@@ -13,7 +13,7 @@ run_figures figures_in(std::string_view json) {
   run_figures result;
   if (document.HasParseError() || !document.IsObject())
     return result;
-  for (const auto& member : document.GetObject())
+  for (const auto& member : std::as_const(document).GetObject())
     if (member.value.IsNumber())
       result.emplace(member.name.GetString(), member.value.GetDouble());
   return result;

@@ -39,7 +39,7 @@ uint64_t open_sockets() {
 caf::expected<double> best_rate(stack& with, const chain_actor& chain) {
   constexpr size_t in_flight = 100;
   double best = 0;
-  for (size_t calls : {2'000, 20'000}) { // the first ones warm up
+  for (size_t calls : {2'000UL, 20'000UL}) { // the first ones warm up
     stopwatch watch;
     auto outcomes = with.run(chain, std::vector<values>(calls, name_inputs()), in_flight);
     if (!outcomes)

@@ -17,7 +17,7 @@
 namespace ask_test {
 
 using namespace chainmail;
-using namespace chainmail::ask;
+using namespace chainmail::asking;
 using namespace chainmail::test;
 
 namespace fs = std::filesystem;

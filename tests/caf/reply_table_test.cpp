@@ -69,11 +69,11 @@ struct crowd_state {
     std::array<char, Size> ballast = {};
 
     void operator()(llm_result& result) {
-      auto& to = *count.to;
-      if (to.asks_again)
+      auto& seen = *count.to;
+      if (seen.asks_again)
         state->ask<Size>(index + 100);
       // Of this handler still, whatever was asked meanwhile.
-      to.heard[index] = result.text();
+      seen.heard[index] = result.text();
     }
 
     void operator()(caf::error&) { ++count.to->errors; }

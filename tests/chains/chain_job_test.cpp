@@ -96,7 +96,7 @@ TEST_CASE_METHOD(fixture, "bounded steps keep no more outstanding than they may"
   CHECK(log->calls.size() == 2);
   answer_and_settle(1, "1");
   CHECK(log->calls.size() == 3);
-  for (uint64_t i : {0, 2, 3, 4})
+  for (uint64_t i : {0U, 2U, 3U, 4U})
     answer_and_settle(i, std::to_string(i));
   CHECK(got->result == values{{"out", list({"0", "1", "2", "3", "4"})}});
 }

@@ -87,7 +87,7 @@ inline std::vector<std::string> hostile_expressions() {
       "\xEF\xBB\xBF"
       "1 + 2",
       "1\xE2\x80\xAE + 2", "1\v+ 2", "1\f+ 2", "一加一"};
-  for (size_t times : {65, 100, 400, 1001, 100000}) {
+  for (size_t times : {65U, 100U, 400U, 1001U, 100000U}) {
     result.push_back(repeat("(", times) + "1" + repeat(")", times));
     result.push_back(repeat("(", times));
     result.push_back(repeat(")", times));
@@ -104,7 +104,7 @@ inline std::vector<std::string> hostile_expressions() {
     result.push_back(repeat("max(1,", times));
     result.push_back("1" + repeat("/0", times));
   }
-  for (size_t times : {30, 900, 100000})
+  for (size_t times : {30U, 900U, 100000U})
     result.push_back(repeat("9", times));
   // A megabyte of each.
   for (const auto* piece :

@@ -217,7 +217,7 @@ TEST_CASE("over three nodes, one is killed and no call is lost") {
   CHECK(figures["killed_at_s"].GetDouble() > 0.3);
   CHECK(figures["lost"].GetInt() > 0);
   auto answered = 0;
-  for (const auto& node : figures["by_node"].GetObject())
+  for (const auto& node : std::as_const(figures)["by_node"].GetObject())
     answered += node.value.GetInt();
   CHECK(answered == 12);
   CHECK(figures["by_node"]["node-2"].GetInt() == 0);

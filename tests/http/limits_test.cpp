@@ -104,13 +104,13 @@ TEST_CASE("a call that finds the queue full is refused at once") {
   for (const auto* body : {"a", "b", "c", "d", "e"})
     jobs.push_back({post(server.raw.url(), body), due_in(1min)});
   auto calls = room.fetch_all(jobs);
-  for (auto i : {3, 4}) {
+  for (auto i : {3U, 4U}) {
     CHECK(calls[i].code() == errc::overloaded);
     CHECK(calls[i].took() < promptly);
   }
   CHECK(!calls[0].is_over());
   server.release();
-  for (auto i : {0, 1, 2})
+  for (auto i : {0U, 1U, 2U})
     CHECK(calls[i].response().status == 200);
   CHECK(server.bodies() == list{"a", "b", "c"});
   // And when there is room again, calls are taken again.
@@ -338,11 +338,11 @@ TEST_CASE("cancelling a root ends all of its steps, and nobody else's") {
       {post(server.raw.url(), "after"), called(after)}, {post(server.raw.url(), "nameless"), {}}});
   REQUIRE(server.has(6));
   room.cancel({root.root, 0});
-  for (auto i : {0, 1, 2})
+  for (auto i : {0U, 1U, 2U})
     CHECK(calls[i].code() == errc::cancelled);
   CHECK(eventually([&] { return server.left() == list{"root", "step 0", "step 1"}; }));
   server.release();
-  for (auto i : {3, 4, 5})
+  for (auto i : {3U, 4U, 5U})
     CHECK(calls[i].response().status == 200);
 }
 

@@ -16,7 +16,7 @@ file(REMOVE_RECURSE "${WORK}/prefix" "${WORK}/moved" "${WORK}/consumer")
 if(KIND STREQUAL "sources") # as with FetchContent: nothing but the two libraries, and no warnings of ours
   run(${CMAKE_COMMAND} ${consumer} "-DCHAINMAIL_SOURCE=${CHAINMAIL_SOURCE}" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
   file(READ "${WORK}/consumer/compile_commands.json" commands)
-  foreach(stranger "/apps/" "/tests/[^i]" "-Wconversion[^\n]*/chainmail/messages/")
+  foreach(stranger "/apps/" "/tests/[^i]" "-Wconversion[^\n]*chainmail_(messages|actors|call_path)")
     if(commands MATCHES "${stranger}")
       message(FATAL_ERROR "add_subdirectory brought ${CMAKE_MATCH_0} along")
     endif()

@@ -195,7 +195,7 @@ TEST_CASE("the death of the HTTP engine ends the calls that wait for it") {
 TEST_CASE("token counts of a hostile endpoint do not overflow") {
   room here{in_batches(1, 2)};
   auto result = here.embed({"a", "b"}, here.time.context());
-  for (uint64_t i : {0, 1})
+  for (uint64_t i : {0U, 1U})
     here.reply(i, R"({"data":[{"index":0,"embedding":[1]}],"model":"m",)"
                   R"("usage":{"total_tokens":9223372036854775807}})");
   REQUIRE(result->result);

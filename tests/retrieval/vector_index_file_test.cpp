@@ -186,7 +186,7 @@ TEST_CASE("a vector file made to deceive, with a right checksum, is refused or h
 TEST_CASE("sizes in a vector file that exceed it are refused before memory is asked for") {
   temporary_folder folder;
   auto bytes = small_file(folder);
-  for (size_t field : {12, 16, 20, 24, 28, 32, 40, 48, 56})
+  for (size_t field : {12U, 16U, 20U, 24U, 28U, 32U, 40U, 48U, 56U})
     for (uint64_t number :
         {uint64_t{1} << 31U, uint64_t{1} << 40U, uint64_t{1} << 62U, UINT64_MAX}) {
       auto changed = bytes;

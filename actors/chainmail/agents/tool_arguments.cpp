@@ -177,7 +177,7 @@ caf::expected<values> values_from_json(std::string_view json) {
 }
 
 caf::expected<std::string> text_from_json(std::string_view json, const std::string& key) {
-  auto object = parsed(json);
+  const auto object = parsed(json);
   if (!object.IsObject())
     return no_object();
   auto found = object.FindMember(key.c_str());

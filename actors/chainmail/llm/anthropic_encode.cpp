@@ -181,7 +181,7 @@ void write_anthropic_tools(request_writer& out, const llm_request& request) {
 
 /// False for a schema that is not of an object: the input of a tool is one.
 bool write_answer_tool(request_writer& out, const std::string& schema) {
-  auto parsed = parsed_object(schema);
+  const auto parsed = parsed_object(schema);
   if (!parsed) {
     out.fail("response_schema", "is not a JSON object");
     return false;
