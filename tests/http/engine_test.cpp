@@ -256,6 +256,25 @@ TEST_CASE("a URL that is none is refused") {
   CHECK(call.code() == errc::invalid_input);
 }
 
+TEST_CASE("each request goes where it says, whatever the one before it said") {
+  auto answer_with_target = [](raw_connection& client) {
+    while (auto request = client.read_request())
+      client.send(ok_reply(request->target()));
+  };
+  raw_server one{answer_with_target};
+  raw_server two{answer_with_target};
+  engine_room room;
+  for (auto i = 0; i < 2; ++i) {
+    CHECK(room.fetch(get(one.url("/a?b=c%20d"))).response().body == "/a?b=c%20d");
+    CHECK(room.fetch(get(one.url("/a?b=c%20d"))).response().body == "/a?b=c%20d");
+    CHECK(room.fetch(get("http://a b/")).code() == errc::invalid_input);
+    CHECK(room.fetch(get(two.url("/../x"))).response().body == "/x");
+    CHECK(room.fetch(get("http://127.0.0.1:99999/")).code() == errc::invalid_input);
+  }
+  CHECK(one.connections() == 1);
+  CHECK(two.connections() == 1);
+}
+
 TEST_CASE("a method other than GET and POST is refused") {
   auto method = GENERATE("", "get", "PUT", "HEAD", "GET /x HTTP/1.1\r\nX: y");
   raw_server server{echo};

@@ -114,6 +114,7 @@ public:
 private:
   static size_t on_head(char* data, size_t size, size_t count, void* self);
   static size_t on_body(char* data, size_t size, size_t count, void* self);
+  void set_url(const std::string& text);
   void set_method(const std::string& method);
   void set_decoding(bool decodes);
   size_t take_piece(std::string_view piece);
@@ -123,6 +124,9 @@ private:
   [[nodiscard]] http_timings read_timings() const;
 
   CURL* easy_;
+  /// Of the URL below, unless libcurl cannot read it.
+  CURLU* url_;
+  std::string url_text_;
   shard* home_;
   const http_options* options_;
   std::vector<exchange_key>* listed_;
