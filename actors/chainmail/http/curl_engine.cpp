@@ -67,6 +67,7 @@ curl_engine::curl_engine(http_options options, size_t capacity, int wake_fd, htt
   curl_share_setopt(settings_.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   settings_.options = &options_;
   settings_.listed = &listed_;
+  settings_.last_url = &last_url_;
   settings_.ca_file = options_.ca_file.empty() ? system_ca_file() : options_.ca_file;
   epoll_event event{};
   event.events = EPOLLIN;
@@ -307,6 +308,14 @@ void curl_engine::wait(const wait_hooks& hooks) {
       [[maybe_unused]] auto got = read(wake_fd_, &rings, sizeof rings);
       continue;
     }
+    auto& known = watch_of(fd);
+    if (!known.is_known)
+      continue; // closed by what came before it
+    if (known.is_idle) {
+      take_from_epoll(
+          fd, known); // the peer hung up, most likely: libcurl sees that at the next call
+      continue;
+    }
     auto mask = 0;
     if ((seen & EPOLLIN) != 0)
       mask |= CURL_CSELECT_IN;
@@ -314,7 +323,7 @@ void curl_engine::wait(const wait_hooks& hooks) {
       mask |= CURL_CSELECT_OUT;
     if ((seen & (EPOLLERR | EPOLLHUP)) != 0)
       mask |= CURL_CSELECT_IN | CURL_CSELECT_ERR;
-    touch(*shard_by_fd_[static_cast<size_t>(fd)], fd, mask);
+    touch(*known.home, fd, mask);
   }
 }
 
@@ -350,7 +359,12 @@ transfer& curl_engine::idle_transfer() {
     auto& home = shard_with_room();
     auto& added = transfers_.emplace_back(settings_, &home);
     auto twice = static_cast<long>(2 * resolve_gate::fresh_for.count());
-    curl_easy_setopt(added.handle(), CURLOPT_DNS_CACHE_TIMEOUT, twice);
+    auto set = [&added](CURLoption option, auto x) { curl_easy_setopt(added.handle(), option, x); };
+    set(CURLOPT_DNS_CACHE_TIMEOUT, twice);
+    set(CURLOPT_OPENSOCKETFUNCTION, &curl_engine::on_open);
+    set(CURLOPT_OPENSOCKETDATA, this);
+    set(CURLOPT_CLOSESOCKETFUNCTION, &curl_engine::on_close);
+    set(CURLOPT_CLOSESOCKETDATA, this);
     return added;
   }
   // The last one used: its connection is the likeliest to be still open.
@@ -398,33 +412,6 @@ void curl_engine::collect_finished() {
 int curl_engine::on_timer(CURLM*, long ms, void* s) {
   static_cast<shard*>(s)->timer =
       ms < 0 ? clock::time_point::max() : clock::now() + std::chrono::milliseconds{ms};
-  return 0;
-}
-
-int curl_engine::on_socket(CURL*, curl_socket_t fd, int what, void* s, void* known) {
-  auto& self = *static_cast<shard*>(s)->engine;
-  if (what == CURL_POLL_REMOVE) {
-    // Of a socket that was still connecting, libcurl 7.88 says so after closing it. Then there is
-    // nothing to take out, whoever has the number by now.
-    epoll_ctl(self.epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
-    return 0;
-  }
-  auto index = static_cast<size_t>(fd);
-  if (self.shard_by_fd_.size() <= index)
-    self.shard_by_fd_.resize(2 * index + 64);
-  self.shard_by_fd_[index] = static_cast<shard*>(s);
-  epoll_event event{};
-  event.data.fd = fd;
-  event.events =
-      ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U);
-  if (known == nullptr) {
-    // The number may be known to epoll still, from a socket that was closed unseen.
-    if (epoll_ctl(self.epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0)
-      epoll_ctl(self.epoll_fd_, EPOLL_CTL_MOD, fd, &event);
-    curl_multi_assign(static_cast<shard*>(s)->multi, fd, &self);
-  } else {
-    epoll_ctl(self.epoll_fd_, EPOLL_CTL_MOD, fd, &event);
-  }
   return 0;
 }
 

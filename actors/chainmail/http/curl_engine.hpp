@@ -147,7 +147,26 @@ private:
   void wait(const wait_hooks& hooks);
   [[nodiscard]] clock::time_point time_to_wake(clock::time_point now) const;
   static int on_timer(CURLM*, long ms, void* s);
-  static int on_socket(CURL*, curl_socket_t fd, int what, void* s, void* known);
+
+  // -- sockets ------------------------------------------------------------------------------
+
+  /// What epoll knows of a socket.
+  struct socket_watch {
+    shard* home = nullptr;
+    uint32_t events = 0;
+    /// A connection: whoever opens and closes it says so.
+    bool is_connection = false;
+    bool is_known = false;
+    /// Known still, though libcurl has no use for it at present.
+    bool is_idle = false;
+  };
+
+  socket_watch& watch_of(curl_socket_t fd);
+  void tell_epoll(curl_socket_t fd, socket_watch& of, uint32_t events);
+  void take_from_epoll(curl_socket_t fd, socket_watch& of);
+  static int on_socket(CURL*, curl_socket_t fd, int what, void* s, void*);
+  static curl_socket_t on_open(void* engine, curlsocktype, curl_sockaddr* address);
+  static int on_close(void* engine, curl_socket_t fd);
 
   /// Exchanges that are started before the network is looked at again. Without a limit a thousand
   /// that come at once are all connected before the first request goes out, and the endpoint sits
@@ -161,6 +180,7 @@ private:
   int epoll_fd_;
   clock::time_point wakes_at_;
   curl_settings settings_;
+  std::shared_ptr<const parsed_url> last_url_;
 
   /// Exchanges by where they are; those on their way through DNS are in their host's list.
   std::list<exchange> unused_;
@@ -201,7 +221,8 @@ private:
   std::vector<shard*> touched_;
   std::deque<transfer> transfers_;
   std::vector<transfer*> idle_;
-  std::vector<shard*> shard_by_fd_;
+  /// By their numbers.
+  std::vector<socket_watch> sockets_;
 };
 
 } // namespace chainmail

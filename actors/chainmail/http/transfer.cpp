@@ -50,19 +50,27 @@ void configure(CURL* easy, const curl_settings& settings) {
   set(CURLOPT_CAPATH, static_cast<char*>(nullptr)); // with one, the CA store is not cached
 }
 
+parsed_url::parsed_url(const std::string& from) : text(from), parts(curl_url()) {
+  if (curl_url_set(parts, CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {
+    curl_url_cleanup(parts);
+    parts = nullptr;
+  }
+}
+
+parsed_url::~parsed_url() {
+  curl_url_cleanup(parts);
+}
+
 // -- life -----------------------------------------------------------------------------
 
 transfer::transfer(const curl_settings& settings, shard* home)
   : easy_(curl_easy_init()),
-    url_(curl_url()),
+    last_url_(settings.last_url),
     home_(home),
     options_(settings.options),
     listed_(settings.listed) {
-  if (easy_ == nullptr || url_ == nullptr) {
-    curl_url_cleanup(url_);
-    curl_easy_cleanup(easy_);
+  if (easy_ == nullptr)
     throw std::bad_alloc{};
-  }
   configure(easy_, settings);
   auto set = [this](CURLoption option, auto x) { curl_easy_setopt(easy_, option, x); };
   set(CURLOPT_PRIVATE, static_cast<handle_owner*>(this));
@@ -80,7 +88,6 @@ transfer::transfer(const curl_settings& settings, shard* home)
 
 transfer::~transfer() {
   curl_easy_cleanup(easy_);
-  curl_url_cleanup(url_);
 }
 
 // -- one exchange -----------------------------------------------------------------------
@@ -106,15 +113,17 @@ void transfer::load(exchange& what) {
   chain_headers();
 }
 
-/// libcurl takes a text apart and puts it together again for each transfer: 5 % of the instructions of a
-/// call. What it cannot read, it gets as text, and says what is wrong with it.
+/// libcurl takes a text apart and puts it together again for each transfer: a tenth of the instructions
+/// of a call. What it cannot read, it gets as text, and says what is wrong with it.
 void transfer::set_url(const std::string& text) {
-  if (text == url_text_)
+  if (url_ && url_->text == text)
     return;
-  url_text_ = text;
-  auto is_read = curl_url_set(url_, CURLUPART_URL, text.c_str(), 0) == CURLUE_OK;
-  curl_easy_setopt(easy_, CURLOPT_CURLU, is_read ? url_ : nullptr);
-  curl_easy_setopt(easy_, CURLOPT_URL, text.c_str());
+  auto& last = *last_url_;
+  if (!last || last->text != text)
+    last = std::make_shared<const parsed_url>(text);
+  url_ = last;
+  curl_easy_setopt(easy_, CURLOPT_CURLU, url_->parts);
+  curl_easy_setopt(easy_, CURLOPT_URL, url_->text.c_str());
 }
 
 void transfer::set_method(const std::string& method) {

@@ -78,6 +78,19 @@ struct handle_owner {
   host* scout_of = nullptr;
 };
 
+/// A URL as libcurl reads it.
+class parsed_url {
+public:
+  explicit parsed_url(const std::string& from);
+  parsed_url(const parsed_url&) = delete;
+  parsed_url& operator=(const parsed_url&) = delete;
+  ~parsed_url();
+
+  std::string text;
+  /// Null if libcurl cannot read it.
+  CURLU* parts;
+};
+
 /// What all easy handles of an engine share.
 struct curl_settings {
   const http_options* options = nullptr;
@@ -85,6 +98,8 @@ struct curl_settings {
   std::string ca_file = {};
   /// Where streams are listed that got something.
   std::vector<exchange_key>* listed = nullptr;
+  /// The URL that was asked for last: most transfers have it.
+  std::shared_ptr<const parsed_url>* last_url = nullptr;
 };
 
 /// Sets what exchanges and scouts have in common: whom to trust, and what never to do.
@@ -124,9 +139,8 @@ private:
   [[nodiscard]] http_timings read_timings() const;
 
   CURL* easy_;
-  /// Of the URL below, unless libcurl cannot read it.
-  CURLU* url_;
-  std::string url_text_;
+  std::shared_ptr<const parsed_url> url_;
+  std::shared_ptr<const parsed_url>* last_url_;
   shard* home_;
   const http_options* options_;
   std::vector<exchange_key>* listed_;
