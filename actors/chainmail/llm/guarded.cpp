@@ -37,7 +37,7 @@ hub<guard_actor>::behavior_type guard_state::make_behavior() {
   });
   compat::on_down(self, [this](const caf::down_msg& down) { on_sink_down(down.source); });
   return {
-        replies.on_reply(),
+      replies.on_reply(),
       [this](generate_atom, llm_request& request, call_context& context) {
         return generate(std::move(request), std::move(context));
       },
