@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <ctime>
 #include <support/http_calls.hpp>
 #include <support/raw_server.hpp>
 
@@ -273,6 +274,24 @@ TEST_CASE("each request goes where it says, whatever the one before it said") {
   }
   CHECK(one.connections() == 1);
   CHECK(two.connections() == 1);
+}
+
+TEST_CASE("a connection that ends between calls costs nothing while another call waits") {
+  raw_server server{[](raw_connection& client) {
+    while (auto request = client.read_request()) {
+      if (request->target() == "/slow")
+        client.pause(500ms);
+      client.send(ok_reply("x"));
+      if (request->target() == "/ends")
+        return;
+    }
+  }};
+  engine_room room;
+  auto begin = std::clock();
+  auto calls = room.fetch_all({{get(server.url("/slow")), {}}, {get(server.url("/ends")), {}}});
+  for (const auto& call : calls)
+    CHECK(call.response().body == "x");
+  CHECK(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC < 0.25);
 }
 
 TEST_CASE("a method other than GET and POST is refused") {

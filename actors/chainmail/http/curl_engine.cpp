@@ -312,8 +312,8 @@ void curl_engine::wait(const wait_hooks& hooks) {
     if (!known.is_known)
       continue; // closed by what came before it
     if (known.is_idle) {
-      take_from_epoll(
-          fd, known); // the peer hung up, most likely: libcurl sees that at the next call
+      // The peer hung up, most likely, which libcurl sees at the next call.
+      take_from_epoll(fd, known);
       continue;
     }
     auto mask = 0;

@@ -1,7 +1,6 @@
 // The engine's sockets: what epoll is told of them, and when it need not be.
 #include <chainmail/http/curl_engine.hpp>
 
-#include <cerrno>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
